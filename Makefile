@@ -1,0 +1,19 @@
+# Every target makes its own environment first; all it takes is Python 3.11 or newer.
+env = python=$$(sh tools/environment.sh up,dev) && PATH="$$(dirname "$$python"):$$PATH" &&
+
+check: lint ## format, lint, types, floors and the fast tests, in seconds
+	@$(env) "$$python" -m pytest -q -m "not slow"
+
+lint:
+	@$(env) ruff format --check . && ruff check . && mypy && lint-imports --no-logo
+
+fix: ## let ruff repair what it can
+	@$(env) ruff format . && ruff check --fix .
+
+test: ## the whole suite
+	@$(env) "$$python" -m pytest -n 4 --dist loadgroup
+
+nightly: ## the whole suite with many more examples
+	@$(env) "$$python" -m pytest -n 4 --dist loadgroup --hypothesis-profile=nightly
+
+.PHONY: check lint fix test nightly
