@@ -1,0 +1,129 @@
+"""What can go wrong, as a user meets it: what happened, to which id, and what to do."""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+
+class FcsError(Exception):
+    """The parent of all errors of fcs.
+
+    `code` names the kind of error for programs; `hint` tells a person what to do next.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with an input, and the JSON pointer of its place."""
+
+    pointer: str
+    message: str
+
+
+class InvalidInput(FcsError):
+    """The caller asked for something that cannot be; `problems` names each place."""
+
+    code = "validation_failed"
+
+    def __init__(self, message: str, *, hint: str = "", problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = list(problems)
+
+
+class InvalidArguments(InvalidInput):
+    """The arguments do not fit the signature of the task's function."""
+
+
+class InvalidJson(InvalidInput):
+    """The text is not JSON that every reader and Postgres would read alike."""
+
+    code = "invalid_json"
+
+
+class UnknownType(InvalidInput):
+    """No function is registered under that type."""
+
+    code = "unknown_type"
+
+
+class PayloadTooLarge(FcsError):
+    """The arguments or the body are larger than the limit."""
+
+    code = "too_large"
+
+
+class InvalidSettings(FcsError):
+    """A setting, or the relation between two settings, makes no sense."""
+
+    code = "invalid_settings"
+
+
+class TaskNotFound(FcsError):
+    """There is no task with that id (any more)."""
+
+    code = "not_found"
+
+
+class WrongStatus(FcsError):
+    """The task's present status does not allow the act."""
+
+    code = "wrong_status"
+
+
+class TaskFailed(FcsError):
+    """The task that was waited for ended without success."""
+
+    code = "task_failed"
+
+
+class WaitTimeout(FcsError):
+    """The task was not final when the time to wait was over."""
+
+    code = "wait_timeout"
+
+
+class WorkerIdTaken(FcsError):
+    """Another live process works under the same worker id."""
+
+    code = "worker_id_taken"
+
+
+class Fenced(FcsError):
+    """This process was declared lost, or another one took over its id."""
+
+    code = "fenced"
+
+
+class DatabaseUnavailable(FcsError):
+    """Postgres could not be reached, or went away."""
+
+    code = "database_unavailable"
+
+
+class SchemaOutdated(FcsError):
+    """The database lacks fcs's tables, or has an older version of them."""
+
+    code = "schema_outdated"
+
+
+class SchemaNewer(FcsError):
+    """The database was upgraded by a newer fcs."""
+
+    code = "schema_newer"
+
+
+class MigrationChanged(FcsError):
+    """A migration that was applied differs from the file of this fcs."""
+
+    code = "migration_changed"
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The first of the errors that a group holds: what a person should be told."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,127 @@
+"""Leases: when a silent worker may be called lost, and until when a worker may trust its own.
+
+No wall clock of a node decides. The database's clock says how long a worker has been silent;
+the supervisor's own clock must agree that it saw no beat for about as long. A clock that jumps
+can therefore kill nobody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fcs.domain.facts import WorkerState
+from fcs.domain.ids import Incarnation
+
+BRAKE_WORKERS_MIN = 3
+BRAKE_SHARE = 0.3
+"""When at least this many workers, and more than this share, fall silent at once, something
+else is wrong more likely than all of them: wait one more lease."""
+
+LOCAL_LEASES_ALONE = 3
+"""After so many leases without a beat the supervisor's own clock is enough, in case that the
+database's clock has jumped back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A worker to be reaped if its row still shows this beat."""
+
+    incarnation: Incarnation
+    beat_no: int
+
+
+@dataclass(slots=True)
+class _Sighting:
+    beat_no: int
+    since: float
+    silent: float
+    """Seconds since the last beat, by the database's clock, when last looked at."""
+
+
+class LeaseWatch:
+    """What one supervisor has itself seen of the workers' beats."""
+
+    def __init__(self, *, lease: float, survey_interval: float) -> None:
+        self._lease = lease
+        self._survey_interval = survey_interval
+        # A beat may be one survey old when it is first seen.
+        self._local_lease = lease - survey_interval
+        self._sightings: dict[Incarnation, _Sighting] = {}
+        self._looked_at: float | None = None
+        self._brake_until: float | None = None
+
+    def observe(self, workers: Sequence[WorkerState], *, uptime: float, at: float) -> list[Suspect]:
+        """Look at all rows at once; return the workers to be reaped now.
+
+        `uptime` is for how many seconds this Postgres has been up: nobody could beat before.
+        """
+        self._discount_absence(at)
+        sightings: dict[Incarnation, _Sighting] = {}
+        for row in workers:
+            seen = self._sightings.get(row.incarnation)
+            if seen is None or seen.beat_no != row.beat_no:
+                seen = _Sighting(row.beat_no, at, 0.0)
+            seen.silent = min(row.silent, uptime)
+            sightings[row.incarnation] = seen
+        self._sightings = sightings
+        return self._unless_braked(
+            [
+                Suspect(incarnation, seen.beat_no)
+                for incarnation, seen in sightings.items()
+                if self._is_silent(seen, at)
+            ],
+            at,
+        )
+
+    def next_suspicion_at(self) -> float | None:
+        """When, if no beat comes, the first worker could be lost."""
+        if self._looked_at is None:
+            return None
+        moments = [
+            min(
+                max(self._looked_at + self._lease - seen.silent, seen.since + self._local_lease),
+                seen.since + LOCAL_LEASES_ALONE * self._lease,
+            )
+            for seen in self._sightings.values()
+        ]
+        if self._brake_until is not None:
+            moments = [max(moment, self._brake_until) for moment in moments]
+        return min(moments, default=None)
+
+    def _discount_absence(self, at: float) -> None:
+        """While nobody looked, nobody was silent: beats may be about to arrive.
+
+        The database may have stood still, or this process. One interval counts all the same,
+        so that a slow supervisor finds the dead as well.
+        """
+        absent = 0.0 if self._looked_at is None else at - self._looked_at
+        if absent > 2 * self._survey_interval:
+            for seen in self._sightings.values():
+                seen.since += absent - self._survey_interval
+        self._looked_at = at
+
+    def _is_silent(self, seen: _Sighting, at: float) -> bool:
+        silent_here = at - seen.since
+        if silent_here >= LOCAL_LEASES_ALONE * self._lease:
+            return True
+        return seen.silent >= self._lease and silent_here >= self._local_lease
+
+    def _unless_braked(self, suspects: list[Suspect], at: float) -> list[Suspect]:
+        many = len(suspects) >= BRAKE_WORKERS_MIN and (
+            len(suspects) > BRAKE_SHARE * len(self._sightings)
+        )
+        if not many:
+            self._brake_until = None
+            return suspects
+        if self._brake_until is None:
+            self._brake_until = at + self._lease
+        return suspects if at >= self._brake_until else []
+
+
+def trusted_until(beat_sent_at: float, *, lease: float, margin: float) -> float:
+    """Until when a worker may begin tasks on the strength of an acknowledged beat.
+
+    `beat_sent_at` is the local (boot-time) moment *before* the beat was sent, so the lease in
+    the database cannot have begun earlier; `margin` is kept for the way to the first
+    instruction of a body.
+    """
+    return beat_sent_at + lease - margin

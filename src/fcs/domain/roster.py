@@ -1,0 +1,171 @@
+"""The roster: which workers are there, and how many of their slots are free.
+
+Everything here is a state that workers and rows report, never a sum of remembered changes:
+a report that is lost, doubled or late can hide a free slot until the next one, but never
+leaks or invents one.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from fcs.domain.facts import Lane, WorkerReported, WorkerState
+from fcs.domain.ids import Incarnation
+
+STRIKES_MAX = 3
+"""A worker that left this many dispatches in a row unanswered is skipped for a while."""
+
+SKIP_FOR = 30.0
+"""Seconds for which such a worker is skipped."""
+
+FORGED_BEATS = 3
+"""A report that is ahead of the worker's own row for this many beats is not the worker's."""
+
+
+class _Member:
+    def __init__(self, row: WorkerState, at: float) -> None:
+        self.row = row
+        self.report_no = -1
+        self.heard_at_beat = row.beat_no
+        self.busy = 0
+        self.taken = 0
+        self.sent = 0
+        self.moved_at = at
+        self.doubtful = False
+        self.strikes = 0
+        self.skip_until = at
+        self.update(row, at)
+
+    def update(self, row: WorkerState, at: float) -> None:
+        """Take the worker's row as it is; what was sent is known to the row alone."""
+        self.row = row
+        if row.beat_no >= self.heard_at_beat + FORGED_BEATS and row.report_no < self.report_no:
+            # Anybody may notify. What the worker itself has not confirmed by now was forged.
+            self.report_no = -1
+        self.sent = row.tasks_sent
+        self.doubtful = False
+        self.hear(row.report_no, row.slots_busy, row.tasks_taken, at)
+
+    def hear(self, report_no: int, busy: int, taken: int, at: float) -> None:
+        if report_no < self.report_no:
+            return
+        if taken != self.taken:
+            self.moved_at = at
+            self.strikes = 0
+        self.report_no, self.busy, self.taken = report_no, busy, taken
+        self.heard_at_beat = self.row.beat_no
+
+    def under_way(self) -> int:
+        """Dispatches not yet taken. A report may have left before the last of them arrived."""
+        return max(0, self.sent - self.taken)
+
+    def slots_free(self) -> int:
+        return self.row.slots_total - self.busy - self.under_way()
+
+    def is_open(self, at: float) -> bool:
+        return (
+            self.row.state == "live"
+            and not self.doubtful
+            and at >= self.skip_until
+            and self.slots_free() > 0
+        )
+
+    def can_do(self, queue: str, ty: str) -> bool:
+        return ty in self.row.types and (not self.row.queues or queue in self.row.queues)
+
+
+class Roster:
+    """The workers known to be alive. `at` is a moment of the local clock, in seconds."""
+
+    def __init__(self) -> None:
+        self._members: dict[Incarnation, _Member] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def survey(self, workers: Sequence[WorkerState], at: float) -> None:
+        """Take in all workers that are there; whoever is missing is gone."""
+        members: dict[Incarnation, _Member] = {}
+        for row in workers:
+            member = self._members.get(row.incarnation)
+            if member is None:
+                member = _Member(row, at)
+            else:
+                member.update(row, at)
+            members[row.incarnation] = member
+        self._members = members
+
+    def hear(self, report: WorkerReported, at: float) -> None:
+        """Take in a report; from a stranger it means nothing until the next survey."""
+        member = self._members.get(report.incarnation)
+        if member is not None:
+            member.hear(report.report_no, report.slots_busy, report.tasks_taken, at)
+
+    def sent(self, incarnation: Incarnation, tasks: int, at: float) -> None:
+        """Count tasks that the database agreed to dispatch."""
+        member = self._members.get(incarnation)
+        if member is None:
+            return
+        if not member.under_way():
+            member.moved_at = at
+        member.sent += tasks
+
+    def doubt(self, incarnation: Incarnation) -> None:
+        """The database refused this worker: leave it alone until its row was read again."""
+        if member := self._members.get(incarnation):
+            member.doubtful = True
+
+    def strike(self, incarnation: Incarnation, at: float) -> None:
+        """The worker let a dispatch go stale; after a few in a row it is skipped."""
+        if member := self._members.get(incarnation):
+            member.moved_at = at
+            member.strikes += 1
+            if member.strikes >= STRIKES_MAX:
+                member.skip_until = at + SKIP_FOR
+                member.strikes = 0
+
+    def unanswered(self, at: float, patience: float) -> list[Incarnation]:
+        """Workers that have had dispatches under way for so long without taking any."""
+        return [
+            incarnation
+            for incarnation, member in self._members.items()
+            if member.under_way() and at - member.moved_at >= patience
+        ]
+
+    def openings(self, at: float, rng: Random) -> "Openings":
+        """The free slots as they are now, to be given out."""
+        return Openings([m for m in self._members.values() if m.is_open(at)], rng)
+
+
+class Openings:
+    """Free slots of one moment, given out at random among the unoccupied workers."""
+
+    def __init__(self, members: list[_Member], rng: Random) -> None:
+        self._members = members
+        self._free = {id(member): member.slots_free() for member in members}
+        self._rng = rng
+        self._capable: dict[tuple[str, str], list[_Member]] = {}
+
+    def has_slot(self, lane: Lane) -> bool:
+        """Whether a worker that can do this lane's tasks has a slot left."""
+        return self._pick(lane) is not None
+
+    def take_slot(self, lane: Lane) -> Incarnation:
+        """Take a slot of a random capable worker; `has_slot` must have said yes."""
+        member = self._pick(lane)
+        assert member is not None, "take_slot without has_slot"
+        self._free[id(member)] -= 1
+        return member.row.incarnation
+
+    def _pick(self, lane: Lane) -> _Member | None:
+        key = lane.queue, lane.ty
+        capable = self._capable.get(key)
+        if capable is None:
+            capable = [member for member in self._members if member.can_do(*key)]
+            self._capable[key] = capable
+        while capable:
+            index = int(self._rng.random() * len(capable))
+            if self._free[id(capable[index])] > 0:
+                return capable[index]
+            capable[index] = capable[-1]
+            capable.pop()
+        return None

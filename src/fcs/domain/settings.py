@@ -1,0 +1,56 @@
+"""How a node behaves: one frozen record, its relations checked where they live."""
+
+import msgspec
+
+from fcs.domain.errors import InvalidSettings
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are in seconds."""
+
+    beat_interval: float = 1.0
+    """How often a worker renews its lease."""
+
+    lease: float = 5.0
+    """How long a worker may be silent before it is lost."""
+
+    survey_interval: float = 1.0
+    """How often the supervisor looks at the workers."""
+
+    rescan_interval: float = 5.0
+    """How often everybody looks at the rows, whatever the hints said."""
+
+    hint_again_after: float = 3.0
+    """A task dispatched this long ago and not begun is named to its worker once more."""
+
+    take_back_after: float = 10.0
+    """A task dispatched this long ago and not begun goes back to pending."""
+
+    window: int = 10_000
+    """How many waiting tasks the supervisor holds in memory at most, or nearly so."""
+
+    forget_workers_after: float = 600.0
+    """How long the row of a lost or departed worker is kept for people to see."""
+
+    def __post_init__(self) -> None:
+        self._require(self.beat_interval > 0, "beat_interval must be positive")
+        self._require(
+            self.lease >= 3 * self.beat_interval,
+            "lease must be at least three beat intervals, or one late beat kills a worker",
+        )
+        self._require(
+            self.lease > 2 * self.survey_interval,
+            "lease must be more than two survey intervals, or nobody could notice in time",
+        )
+        self._require(
+            self.take_back_after > self.hint_again_after > 0,
+            "take_back_after must be longer than hint_again_after",
+        )
+        self._require(self.survey_interval > 0, "survey_interval must be positive")
+        self._require(self.rescan_interval > 0, "rescan_interval must be positive")
+        self._require(self.window >= 100, "window must be at least 100 tasks")
+
+    @staticmethod
+    def _require(holds: bool, message: str) -> None:
+        if not holds:
+            raise InvalidSettings(message, hint="Change the setting and start again.")
