@@ -1,0 +1,57 @@
+"""The backlog in the database: one function for each statement of `queries/backlog.sql`."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from fcs.database.connect import Connection
+from fcs.database.sql import load
+from fcs.database.tasks import waiting
+from fcs.domain.facts import Lane, LaneRead, Place, Waiting
+from fcs.domain.ids import TaskId
+
+_SQL = load("backlog")
+_HEAD = Place(datetime(1970, 1, 1, tzinfo=UTC), TaskId(UUID(int=0)))
+
+
+async def lanes(db: Connection, *, limit: int) -> list[Lane]:
+    """The lanes that have something pending."""
+    cursor = await db.execute(_SQL["lanes"], {"limit": limit})
+    return [Lane(*row) for row in await cursor.fetchall()]
+
+
+async def read_on(
+    db: Connection, reads: Sequence[tuple[Lane, Place | None]], *, limit: int
+) -> list[LaneRead]:
+    """The next tasks of each lane after its place, at most `limit` of each."""
+    places = [place or _HEAD for _, place in reads]
+    params = {
+        "queues": [lane.queue for lane, _ in reads],
+        "types": [lane.ty for lane, _ in reads],
+        "priorities": [lane.priority for lane, _ in reads],
+        "after_due": [place.due_at for place in places],
+        "after_ids": [place.id for place in places],
+        "limit": limit,
+    }
+    found: list[list[Waiting]] = [[] for _ in reads]
+    cursor = await db.execute(_SQL["read_on"], params, binary=True)
+    for no, id, due_at in await cursor.fetchall():
+        found[no - 1].append(Waiting(reads[no - 1][0], due_at, id))
+    return [
+        LaneRead(lane, after, tasks, exhausted=len(tasks) < limit)
+        for (lane, after), tasks in zip(reads, found, strict=True)
+    ]
+
+
+async def find(db: Connection, ids: Sequence[TaskId]) -> list[Waiting]:
+    """The named tasks, as far as they are pending."""
+    cursor = await db.execute(_SQL["find"], {"task_ids": list(ids)}, binary=True)
+    return [waiting(*row) for row in await cursor.fetchall()]
+
+
+async def now(db: Connection) -> datetime:
+    """The database's clock."""
+    row = await (await db.execute(_SQL["now"])).fetchone()
+    assert row is not None
+    moment: datetime = row[0]
+    return moment

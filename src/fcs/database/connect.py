@@ -1,0 +1,116 @@
+"""Opening connections to Postgres, set up so that no default of a role or database surprises us."""
+
+import logging
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+
+from fcs.domain.errors import DatabaseUnavailable, InvalidSettings
+
+log = logging.getLogger(__name__)
+
+Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
+
+# A dead peer is noticed in about ten seconds, also while bytes wait for an answer.
+_DIAL: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+_SESSION: Final = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "statement_timeout": "60s",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "30s",
+    "idle_session_timeout": "0",
+    "client_connection_check_interval": "1s",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+# A setting that an older server does not know is left out.
+_SET: Final = """
+    select set_config(wanted.name, wanted.value, false)
+      from unnest(%s::text[], %s::text[]) as wanted (name, value)
+      join pg_settings using (name)
+"""
+
+# Hot statements look rows up by key. With fresh statistics the planner agrees; right after a
+# bulk load it might read the whole table instead, and keep that plan.
+_KEYS_ONLY: Final = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
+
+
+async def connect(url: str, *, part: str, keys_only: bool = False) -> Connection:
+    """Open a connection in autocommit mode. `part` is what `pg_stat_activity` shows.
+
+    `keys_only` is for statements that must never scan a table.
+
+    Raises `DatabaseUnavailable` when Postgres cannot be reached and `InvalidSettings` when the
+    URL cannot be read.
+    """
+    options = _options(url, part)
+    try:
+        db = await AsyncConnection.connect(url, autocommit=True, **options)
+    except psycopg.OperationalError as error:
+        raise unavailable(url, error) from error
+    try:
+        await db.execute(_SET, _session(keys_only))
+    except psycopg.OperationalError as error:
+        await db.close()
+        raise unavailable(url, error) from error
+    return db
+
+
+def connect_sync(url: str, *, part: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """The twin of `connect` for code without an event loop."""
+    options = _options(url, part)
+    try:
+        db = psycopg.Connection.connect(url, autocommit=True, **options)
+        db.execute(_SET, _session(keys_only=False))
+    except psycopg.OperationalError as error:
+        raise unavailable(url, error) from error
+    return db
+
+
+def _session(keys_only: bool) -> list[list[str]]:
+    wanted = _SESSION | (_KEYS_ONLY if keys_only else {})
+    return [list(wanted), list(wanted.values())]
+
+
+def unavailable(url: str, error: Exception) -> DatabaseUnavailable:
+    """Postgres cannot be reached: where, why, and what to do; never with the password."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return DatabaseUnavailable(
+        f"the database at {describe(url)} cannot be reached: {reason}",
+        hint="Check that Postgres runs there and that --database (or FCS_DATABASE) is right.",
+    )
+
+
+def describe(url: str) -> str:
+    """Where a database is, without its password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return urlsplit(url).hostname or "an unreadable URL"
+    host, port = parts.get("host", "the default socket"), parts.get("port", 5432)
+    return f"{host}:{port}/{parts.get('dbname', '')}"
+
+
+def _options(url: str, part: str) -> dict[str, Any]:
+    """Our defaults; what the URL itself sets wins over them."""
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise InvalidSettings(
+            f"the database URL cannot be read: {error}",
+            hint="It looks like postgres://user@host:5432/name.",
+        ) from None
+    defaults = _DIAL | {"application_name": f"fcs {part}"}
+    return {name: value for name, value in defaults.items() if name not in given}

@@ -1,0 +1,60 @@
+"""Mail: notifications as hints. Losing one costs time, never truth."""
+
+import asyncio
+from collections import deque
+
+from psycopg import sql
+
+from fcs.database.connect import Connection
+
+MAIL_MAX = 100_000
+"""Hints kept unread at the most; more are dropped, and a scan stands in for them."""
+
+
+async def listen(db: Connection, channel: str) -> None:
+    """Subscribe. Committed when this returns: whoever scans next misses nothing."""
+    await db.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+
+
+class Inbox:
+    """Hints that came in, kept until somebody looks."""
+
+    def __init__(self) -> None:
+        self._hints: deque[str] = deque()
+        self._arrived = asyncio.Event()
+        self.overflowed = False
+
+    async def receive(self, db: Connection) -> None:
+        """Collect hints until cancelled or cut off."""
+        async for notification in db.notifies():
+            self.put(notification.payload)
+
+    def put(self, hint: str) -> None:
+        if len(self._hints) < MAIL_MAX:
+            self._hints.append(hint)
+        else:
+            self.overflowed = True
+        self._arrived.set()
+
+    def wake(self) -> None:
+        """End the present wait, although there is no hint."""
+        self._arrived.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for a hint, or for so long."""
+        if seconds <= 0:
+            # Let the receiver run: who never waits must hear all the same.
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        except TimeoutError:
+            pass
+
+    def take(self) -> list[str]:
+        """All hints that came in since the last look."""
+        self._arrived.clear()
+        hints = list(self._hints)
+        self._hints.clear()
+        return hints

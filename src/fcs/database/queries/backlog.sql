@@ -1,0 +1,64 @@
+-- What waits: the supervisor's view of pending tasks, lane by lane.
+--
+-- A lane is one stretch of the backlog index: (queue, type, priority). Reading on from a
+-- bookmark instead of from the head keeps a busy lane cheap, because the head is where the
+-- index entries of tasks already gone lie.
+
+-- name: lanes
+-- Which lanes have something pending: one index descent for each, however long they are.
+with recursive lane as (
+    (
+          select queue, ty, priority
+            from fcs.tasks
+           where due_at is not null
+        order by queue, ty, priority desc
+           limit 1
+    )
+    union all
+    select next.*
+      from lane,
+           lateral (
+                 select queue, ty, priority
+                   from fcs.tasks
+                  where due_at is not null
+                    and (queue, ty) >= (lane.queue, lane.ty)
+                    and ((queue, ty) > (lane.queue, lane.ty) or priority < lane.priority)
+               order by queue, ty, priority desc
+                  limit 1
+           ) as next
+)
+select queue, ty, priority from lane limit %(limit)s;
+
+-- name: read_on
+-- The next tasks of some lanes after their bookmarks, in the order in which they fall due.
+-- Scheduled ones come too: the first of them tells when to look again.
+select lane.no, task.id, task.due_at
+  from unnest(
+           %(queues)s::text[],
+           %(types)s::text[],
+           %(priorities)s::smallint[],
+           %(after_due)s::timestamptz[],
+           %(after_ids)s::uuid[]
+       ) with ordinality as lane (queue, ty, priority, after_due, after_id, no),
+       lateral (
+             select id, due_at
+               from fcs.tasks
+              where due_at is not null
+                and tasks.queue = lane.queue
+                and tasks.ty = lane.ty
+                and tasks.priority = lane.priority
+                and (tasks.due_at, tasks.id) > (lane.after_due, lane.after_id)
+           order by due_at, id
+              limit %(limit)s
+       ) as task;
+
+-- name: find
+-- The named tasks, as far as they are still pending: what a hint was about.
+select id, queue, ty, priority, due_at
+  from fcs.tasks
+ where id = any(%(task_ids)b::uuid[])
+   and status = 'pending';
+
+-- name: now
+-- The database's clock.
+select fcs.now();

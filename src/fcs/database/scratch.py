@@ -1,0 +1,36 @@
+"""Scratch databases: made for a measurement on the user's own server, and removed after it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from fcs.database.connect import connect
+from fcs.database.migrate import migrate
+from fcs.domain.errors import InvalidSettings
+
+
+@asynccontextmanager
+async def scratch_database(url: str, *, name: str) -> AsyncIterator[str]:
+    """A new database with fcs's schema beside the one that `url` names; yields its URL.
+
+    Raises `InvalidSettings` when the role may not create databases.
+    """
+    admin = await connect(url, part="scratch")
+    identifier = sql.Identifier(name)
+    async with admin:
+        try:
+            await admin.execute(sql.SQL("create database {}").format(identifier))
+        except psycopg.errors.InsufficientPrivilege:
+            raise InvalidSettings(
+                "this role may not create a database to measure in",
+                hint="Use a role with CREATEDB, or leave --database out: fcs brings a Postgres.",
+            ) from None
+        try:
+            scratch = make_conninfo(url, dbname=name)
+            await migrate(scratch)
+            yield scratch
+        finally:
+            await admin.execute(sql.SQL("drop database {} with (force)").format(identifier))

@@ -1,0 +1,117 @@
+"""Workers in the database: one function for each statement of `queries/workers.sql`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from fcs.database.connect import Connection
+from fcs.database.sql import load
+from fcs.domain.facts import WorkerState
+from fcs.domain.ids import Incarnation, WorkerId
+
+_SQL = load("workers")
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """What a worker says of itself when it starts. No queues means every queue."""
+
+    id: WorkerId
+    incarnation: Incarnation
+    slots_total: int
+    queues: list[str]
+    types: list[str]
+    host: str
+    pid: int
+    version: str
+    listen: str | None
+
+
+class Registered(NamedTuple):
+    """The row of a worker id. `silent` is in seconds by the database's clock."""
+
+    incarnation: Incarnation
+    state: str
+    beat_no: int
+    silent: float
+
+
+class Clocks(NamedTuple):
+    """The database's time, and for how many seconds this Postgres has been up."""
+
+    now: datetime
+    uptime: float
+
+
+async def lock_registration(db: Connection, id: WorkerId) -> Registered | None:
+    """Hold the row of a worker id for the rest of the caller's transaction."""
+    row = await (await db.execute(_SQL["lock_registration"], {"id": id})).fetchone()
+    return Registered(*row) if row else None
+
+
+async def register(
+    db: Connection, registration: Registration, *, replaces: Incarnation | None
+) -> bool:
+    """Write a new process down in place of `replaces`; `False` if another one was quicker."""
+    params = msgspec.structs.asdict(registration) | {"replaces": replaces}
+    return (await db.execute(_SQL["register"], params)).rowcount == 1
+
+
+async def beat(
+    db: Connection, incarnation: Incarnation, *, report_no: int, slots_busy: int, tasks_taken: int
+) -> int | None:
+    """Renew the lease; return how many tasks were sent to this process so far.
+
+    `None` if it was declared lost or replaced.
+    """
+    params = {
+        "incarnation": incarnation,
+        "report_no": report_no,
+        "slots_busy": slots_busy,
+        "tasks_taken": tasks_taken,
+    }
+    row = await (await db.execute(_SQL["beat"], params)).fetchone()
+    return int(row[0]) if row else None
+
+
+async def drain(db: Connection, incarnation: Incarnation) -> None:
+    """Ask for no more tasks."""
+    await db.execute(_SQL["drain"], {"incarnation": incarnation})
+
+
+async def lock_worker(
+    db: Connection, incarnation: Incarnation, *, beat_no: int | None = None
+) -> bool:
+    """Hold a worker's row, if it is not ended, not held, and still shows that beat."""
+    params = {"incarnation": incarnation, "beat_no": beat_no}
+    return (await db.execute(_SQL["lock_worker"], params)).rowcount == 1
+
+
+async def end_worker(db: Connection, incarnation: Incarnation, *, state: str) -> None:
+    """Close an incarnation for good, as `lost` or `gone`."""
+    await db.execute(_SQL["end_worker"], {"incarnation": incarnation, "state": state})
+
+
+async def survey(db: Connection) -> list[WorkerState]:
+    """All workers that are there."""
+    cursor = await db.execute(_SQL["survey"])
+    return [WorkerState(*row) for row in await cursor.fetchall()]
+
+
+async def clocks(db: Connection) -> Clocks:
+    """The database's time, and for how long this Postgres has been up."""
+    row = await (await db.execute(_SQL["clocks"])).fetchone()
+    assert row is not None
+    return Clocks(*row)
+
+
+async def settle_accounts(db: Connection, incarnations: Sequence[Incarnation]) -> list[Incarnation]:
+    """Count anew what was sent to these workers."""
+    cursor = await db.execute(_SQL["settle_accounts"], {"incarnations": list(incarnations)})
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def forget_ended(db: Connection, *, seconds: float) -> int:
+    """Remove the rows of workers that ended longer ago than `seconds`."""
+    return (await db.execute(_SQL["forget_ended"], {"seconds": seconds})).rowcount

@@ -1,0 +1,113 @@
+"""Creates that meet are written as one statement.
+
+While one statement is on its way to Postgres, those who come in the meantime wait for the
+next; a lone create goes out at once. Nobody is told before their task is durable.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from random import Random
+from time import monotonic
+
+from fcs.database import tasks
+from fcs.database.connect import Connection
+from fcs.database.line import Line, is_passing
+from fcs.domain.errors import DatabaseUnavailable
+from fcs.domain.task import NewTask
+
+BATCH_MAX = 1_000
+_Waiter = tuple[Sequence[NewTask], "asyncio.Future[None]"]
+
+
+class Writer:
+    """Writes new tasks over one line. `patience` is how many seconds it keeps at it."""
+
+    def __init__(self, url: str, *, rng: Random, patience: float = 10.0) -> None:
+        self._line = Line(url, part="create", rng=rng)
+        self._patience = patience
+        self._waiting: list[_Waiter] = []
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def create(self, new: Sequence[NewTask]) -> None:
+        """Add tasks, all or none; return when they are durable.
+
+        An unknown answer is settled by sending the same ids again.
+
+        Raises `DatabaseUnavailable` when the database stays away; the tasks may or may not be
+        there then, and may be sent again with the same ids.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((new, done))
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush_all())
+        # A caller that goes away must not take the others' batch along.
+        await asyncio.shield(done)
+
+    async def close(self) -> None:
+        if self._flusher is not None:
+            self._flusher.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._flusher
+        for _, done in self._waiting:
+            if not done.done():
+                done.set_exception(_closed())
+                done.exception()
+        self._waiting.clear()
+        await self._line.close()
+
+    async def _flush_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._flush(self._next_batch())
+        finally:
+            self._flusher = None
+
+    def _next_batch(self) -> list[_Waiter]:
+        count, size = 0, 0
+        for new, _ in self._waiting:
+            size += len(new)
+            count += 1
+            if size >= BATCH_MAX:
+                break
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    async def _flush(self, batch: list[_Waiter]) -> None:
+        try:
+            await self._write([task for new, _ in batch for task in new])
+        except Exception as error:  # noqa: BLE001 - each waiter is told
+            if len(batch) == 1 or is_passing(error):
+                _fail(batch, error)
+                return
+            # One of them cannot be written: let each answer for itself.
+            for waiter in batch:
+                await self._flush([waiter])
+        except asyncio.CancelledError:
+            _fail(batch, _closed())
+            raise
+        else:
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
+
+    async def _write(self, new: Sequence[NewTask]) -> None:
+        give_up_at = monotonic() + self._patience
+
+        async def act(db: Connection) -> int:
+            return await tasks.create(db, new)
+
+        await self._line.carry_out(act, give_up=lambda: monotonic() >= give_up_at)
+
+
+def _fail(batch: list[_Waiter], error: Exception) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(error)
+
+
+def _closed() -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        "this process is shutting down; it is not known whether the task was created",
+        hint="Look for the task by its id, or create it again with the same id.",
+    )
