@@ -1,0 +1,46 @@
+"""What the names of types and queues may look like, and which priorities there are."""
+
+import re
+from typing import Final
+
+from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.task import PRIORITY_MAX, PRIORITY_MIN
+
+# Plain names can stand in a URL, a file name, a log line and an OpenAPI component as they are.
+QUEUE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+TYPE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_.-]{0,199}$"
+
+_QUEUE = re.compile(QUEUE_PATTERN.rstrip("$"))
+_TYPE = re.compile(TYPE_PATTERN.rstrip("$"))
+
+
+def check_queue(name: str) -> str:
+    """Return the name of a queue, or raise `InvalidInput`."""
+    if _QUEUE.fullmatch(name):
+        return name
+    raise _invalid(
+        "/queue",
+        f"{name[:100]!r} is not the name of a queue",
+        "Start with a letter or a digit; go on with letters, digits, dots, dashes and underscores;"
+        " at most 100 characters.",
+    )
+
+
+def check_priority(priority: int) -> int:
+    """Return a priority, or raise `InvalidInput`."""
+    if PRIORITY_MIN <= priority <= PRIORITY_MAX:
+        return priority
+    raise _invalid(
+        "/priority",
+        f"the priority {str(priority)[:20]} is out of range",
+        f"Choose {PRIORITY_MIN} (last) to {PRIORITY_MAX} (first).",
+    )
+
+
+def is_type_name(name: str) -> bool:
+    return _TYPE.fullmatch(name) is not None
+
+
+def _invalid(pointer: str, message: str, hint: str) -> InvalidInput:
+    text = f"{message[0].upper()}{message[1:]}."
+    return InvalidInput(text, hint=hint, problems=[Problem(pointer, message)])

@@ -1,0 +1,69 @@
+"""The registry: which task types this process knows."""
+
+from collections.abc import Iterator
+
+from fcs.domain.errors import Problem, UnknownType
+from fcs.registry.problems import near_match
+from fcs.registry.signature import DISCRIMINATOR, InvalidTaskType
+from fcs.registry.tasktype import TaskType
+
+_NAMES_SHOWN = 20
+
+
+class Registry:
+    """Types by name. Adding is one step, so any thread may read meanwhile."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, TaskType] = {}
+
+    def add(self, task_type: TaskType) -> TaskType:
+        held = self._types.setdefault(task_type.name, task_type)
+        if held is not task_type:
+            raise InvalidTaskType(
+                f"Two functions want to be task type {task_type.name!r}: one in {held.place},"
+                f" one in {task_type.place}.",
+                hint=_rename_hint(held, task_type),
+            )
+        return task_type
+
+    def get(self, ty: str) -> TaskType:
+        try:
+            return self._types[ty]
+        except KeyError:
+            raise self._unknown(ty) from None
+
+    def names(self) -> list[str]:
+        return sorted(self._types.copy())
+
+    def __contains__(self, ty: object) -> bool:
+        return ty in self._types
+
+    def __iter__(self) -> Iterator[TaskType]:
+        return iter([self._types[name] for name in self.names()])
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def _unknown(self, ty: str) -> UnknownType:
+        names = self.names()
+        message = f"no task type {ty[:200]!r} is registered here"
+        return UnknownType(
+            f"{message[0].upper()}{message[1:]}.",
+            hint=" ".join(filter(None, [near_match(ty, names), _known(names)])),
+            problems=[Problem("/" + DISCRIMINATOR, message)],
+        )
+
+
+def _known(names: list[str]) -> str:
+    if not names:
+        return "No types are known: was the application loaded (--app module:app)?"
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"Known types: {', '.join(names[:_NAMES_SHOWN])}{more}."
+
+
+def _rename_hint(held: TaskType, other: TaskType) -> str:
+    module, _, source = held.place.partition(", ")
+    other_module, _, other_source = other.place.partition(", ")
+    if source == other_source and module != other_module:
+        return f"One file was imported twice, as {module!r} and as {other_module!r}."
+    return "Give one of them another name: @app.task(name=...)."

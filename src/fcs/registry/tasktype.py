@@ -1,0 +1,177 @@
+"""A task type: a function, its name, and its arguments on the way to JSON and back."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from fcs.domain import json
+from fcs.domain.errors import InvalidArguments, InvalidInput, Problem
+from fcs.domain.json import pointer
+from fcs.domain.task import DEFAULT_QUEUE
+from fcs.domain.text import safe_text
+from fcs.registry import models
+from fcs.registry.names import check_priority, check_queue, is_type_name
+from fcs.registry.problems import invalid_arguments
+from fcs.registry.signature import DISCRIMINATOR, InvalidTaskType, record_of, summary
+
+_ENCODER = msgspec.json.Encoder(enc_hook=models.write)
+
+
+class TaskType:
+    """What `ty` stands for. The name is the function's own unless `name` gives another."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+    ) -> None:
+        self.function = function
+        self.name = _checked_name(function, name)
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.doc = summary(function)
+        try:
+            self.queue = check_queue(queue)
+            self.priority = check_priority(priority)
+        except InvalidInput as error:
+            raise InvalidTaskType(f"Task {self.name!r}: {error}", hint=error.hint) from None
+
+        self.record = record_of(self.name, function)
+        self._fields = self.record.__struct_fields__
+        self._parameters = inspect.signature(function).parameters
+        self._positional = [
+            parameter.name
+            for parameter in self._parameters.values()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        ]
+        self._decoder = msgspec.json.Decoder(self.record, dec_hook=models.read)
+        self._tag = msgspec.json.encode({DISCRIMINATOR: self.name})[:-1]
+
+    @property
+    def place(self) -> str:
+        """Where the function is written, for people."""
+        code = inspect.unwrap(self.function).__code__
+        return f"{self.function.__module__}, {code.co_filename}:{code.co_firstlineno}"
+
+    def pack(self, *args: Any, **kwargs: Any) -> bytes:
+        """Check the arguments of a call and write them as a JSON object."""
+        values = self._by_name(args, kwargs)
+        text = self._encode(values)
+        json.parse(text)
+        if b"null" in text:
+            _refuse_nan(values)
+        return self.normalise(text)
+
+    def check(self, args: bytes) -> bytes:
+        """Check a JSON object from outside and write it anew."""
+        json.parse(args)
+        return self.normalise(args)
+
+    def normalise(self, args: bytes) -> bytes:
+        """As `check`, for a text that passed `fcs.domain.json.parse`; it may hold `ty` as well."""
+        written = _ENCODER.encode(self._decode(args))
+        # The record writes its tag first; the row has a column for it.
+        rest = written[len(self._tag) :]
+        return b"{" + rest[1:] if rest != b"}" else b"{}"
+
+    def bind(self, args: bytes) -> dict[str, Any]:
+        """Read what a row holds, as keyword arguments for the function."""
+        record = self._decode(args)
+        values = ((field, getattr(record, field)) for field in self._fields)
+        return {field: value for field, value in values if value is not UNSET}
+
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of the parameters, as far as JSON can show them."""
+        shown = {}
+        for parameter in self._parameters.values():
+            if parameter.default is not parameter.empty:
+                try:
+                    shown[parameter.name] = msgspec.json.decode(_ENCODER.encode(parameter.default))
+                except (TypeError, ValueError, NotImplementedError):
+                    continue
+        return shown
+
+    def _by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if len(args) > len(self._positional):
+            raise InvalidArguments(
+                f"Task type {self.name!r} takes {len(self._positional)} arguments by position;"
+                f" {len(args)} were given."
+            )
+        values = dict(zip(self._positional, args, strict=False))
+        for name in values.keys() & kwargs.keys():
+            raise InvalidArguments(
+                f"Task type {self.name!r}: argument {name!r} was given twice.",
+                problems=[Problem(pointer(name), "was given by position and by name")],
+            )
+        if DISCRIMINATOR in kwargs:
+            raise invalid_arguments(
+                self.name,
+                ValueError(f"Object contains unknown field `{DISCRIMINATOR}`"),
+                self._fields,
+            )
+        return values | kwargs
+
+    def _encode(self, values: Mapping[str, Any]) -> bytes:
+        try:
+            return _ENCODER.encode(values)
+        except Exception:  # noqa: BLE001 - a value's own code may raise anything
+            pass
+        for name, value in values.items():
+            try:
+                _ENCODER.encode(value)
+            except Exception as error:  # noqa: BLE001 - the same
+                raise InvalidArguments(
+                    f"Task type {self.name!r}: argument {name!r} cannot be written as JSON:"
+                    f" {safe_text(error)}.",
+                    problems=[Problem(pointer(name), safe_text(error))],
+                ) from None
+        raise InvalidArguments(f"Task type {self.name!r}: the arguments cannot be written as JSON.")
+
+    def _decode(self, args: bytes) -> msgspec.Struct:
+        try:
+            return self._decoder.decode(args)
+        except Exception as error:  # noqa: BLE001 - a type's own code may raise anything
+            raise invalid_arguments(self.name, error, self._fields) from None
+
+
+def _checked_name(function: Callable[..., Any], name: str | None) -> str:
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        raise InvalidTaskType(f"A task is made from a function, not from {safe_text(function)}.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidTaskType(
+            f"{function.__qualname__} is a generator: calling it would not run its body.",
+            hint="Use return instead of yield.",
+        )
+    name = function.__name__ if name is None else name
+    if not is_type_name(name):
+        raise InvalidTaskType(
+            f"{name[:200]!r} is not the name of a task type.",
+            hint="Start with a letter; go on with letters, digits, dots, dashes and underscores;"
+            " at most 200 characters. `name=` gives another name than the function's.",
+        )
+    return name
+
+
+def _refuse_nan(values: Mapping[str, Any]) -> None:
+    """msgspec writes NaN and infinity as null. That must not happen behind the caller's back."""
+    todo: list[tuple[str, Any]] = list(
+        msgspec.to_builtins(values, enc_hook=models.write, str_keys=True).items()
+    )
+    while todo:
+        place, value = todo.pop()
+        if type(value) is float and not isfinite(value):
+            raise InvalidArguments(
+                f"Argument {place!r} holds {value}, which JSON cannot express.",
+                hint="Pass None instead.",
+                problems=[Problem(pointer(place), f"{value} is not JSON")],
+            )
+        if isinstance(value, dict):
+            todo.extend((place, item) for item in value.values())
+        elif isinstance(value, list | tuple):
+            todo.extend((place, item) for item in value)
