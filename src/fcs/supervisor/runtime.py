@@ -1,0 +1,236 @@
+"""The supervisor's eyes and hands: hear, plan, carry out, wait.
+
+Starting again is the recovery path: after any trouble with the database everything in memory
+is thrown away and read anew. Several supervisors at once are safe, because each dispatch is a
+compare-and-set; the losers' work is merely wasted.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from random import Random
+
+from fcs.database import backlog, tasks, workers
+from fcs.database.connect import Connection, connect
+from fcs.database.line import is_passing
+from fcs.database.mail import Inbox, listen
+from fcs.database.migrate import check_schema
+from fcs.domain.backoff import full_jitter
+from fcs.domain.clock import DatabaseClock
+from fcs.domain.errors import first_of
+from fcs.domain.facts import (
+    Assignment,
+    Dispatched,
+    Lane,
+    LanesListed,
+    Place,
+    TasksFound,
+    WorkerReported,
+    WorkersSurveyed,
+)
+from fcs.domain.hints import (
+    SUPERVISOR_CHANNEL,
+    Scan,
+    TasksNamed,
+    WorkersChanged,
+    parse_for_supervisor,
+)
+from fcs.domain.ids import Incarnation, TaskId
+from fcs.domain.lease import LeaseWatch
+from fcs.domain.settings import Settings
+from fcs.domain.supervisor import Supervisor, refused
+from fcs.supervisor import upkeep
+
+log = logging.getLogger(__name__)
+
+LANES_MAX = 5_000
+RESCAN_SHARE = 0.02
+"""A rescan may take this share of the time: with a long head of dead rows it comes less often."""
+
+FORGET_INTERVAL = 60.0
+GARBAGE_LOG_INTERVAL = 60.0
+
+
+async def run(url: str, settings: Settings, *, rng: Random, at: Callable[[], float]) -> None:
+    """Supervise until cancelled. `at` is the local clock in seconds; it stands still for nobody.
+
+    Raises `SchemaOutdated` or `SchemaNewer` at once; waits out everything that passes.
+    """
+    tries = 0
+    while True:
+        session = Session(settings, rng=rng, at=at)
+        try:
+            async with asyncio.TaskGroup() as group:
+                await session.open(url, group)
+                tries = 0
+                await session.supervise()
+        except ExceptionGroup as errors:
+            passing, others = errors.split(is_passing)
+            if others is not None:
+                raise first_of(others) from None
+            tries += 1
+            reason = first_of(passing or errors)
+            log.warning("supervisor lost the database, starting again: reason=%s", reason)
+        finally:
+            await session.close()
+        await asyncio.sleep(full_jitter(tries, rng))
+
+
+class Session:
+    """One connected stretch of supervising: all that is in memory lives and dies with it."""
+
+    _db: Connection
+    _mail: Connection
+
+    def __init__(self, settings: Settings, *, rng: Random, at: Callable[[], float]) -> None:
+        self._settings = settings
+        self._at = at
+        self._inbox = Inbox()
+        self._supervisor = Supervisor(settings, rng=rng)
+        self._watch = LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
+        self._clock = DatabaseClock()
+        self._known: set[Incarnation] = set()
+        self._open: list[Connection] = []
+        self._next_survey = self._next_rescan = self._next_forget = at()
+        self._garbage = 0
+        self._garbage_logged = -GARBAGE_LOG_INTERVAL
+
+    async def open(self, url: str, group: asyncio.TaskGroup) -> None:
+        """Connect; listen before anything is read, so that nothing falls between the two."""
+        self._db = await connect(url, part="supervisor", keys_only=True)
+        self._open.append(self._db)
+        await check_schema(self._db)
+        self._mail = await connect(url, part="supervisor mail")
+        self._open.append(self._mail)
+        await listen(self._mail, SUPERVISOR_CHANNEL)
+        group.create_task(self._inbox.receive(self._mail))
+        log.info("supervisor ready")
+
+    async def close(self) -> None:
+        for db in self._open:
+            await db.close()
+
+    async def supervise(self) -> None:
+        """Work until cancelled or cut off."""
+        while True:
+            await self._hear()
+            await self._keep_times()
+            at = self._at()
+            plan = self._supervisor.plan(self._clock.now(at), at=at)
+            if plan.reads:
+                await self._read_on(plan.reads)
+            if plan.assignments:
+                await self._dispatch(plan.assignments)
+            elif not plan.reads:
+                await self._inbox.wait(self._until_next(plan.wake_at))
+
+    async def _hear(self) -> None:
+        named: list[TaskId] = []
+        look_further = self._inbox.overflowed
+        self._inbox.overflowed = False
+        for payload in self._inbox.take():
+            match parse_for_supervisor(payload):
+                case TasksNamed(ids):
+                    named += ids
+                case WorkerReported() as report:
+                    self._supervisor.learn(report, at=self._at())
+                case Scan():
+                    look_further = True
+                case WorkersChanged():
+                    self._next_survey = self._at()
+                case None:
+                    self._garbage += 1
+        if named:
+            await self._find(named)
+        if look_further:
+            await self._look_further()
+        self._own_up_to_garbage()
+
+    async def _find(self, ids: Sequence[TaskId]) -> None:
+        found = await backlog.find(self._db, ids)
+        self._supervisor.learn(TasksFound(found), at=self._at())
+
+    async def _look_further(self) -> None:
+        self._supervisor.look_further()
+        lanes = await backlog.lanes(self._db, limit=LANES_MAX)
+        self._supervisor.learn(LanesListed(lanes), at=self._at())
+
+    async def _keep_times(self) -> None:
+        if self._at() >= self._next_survey:
+            await self._survey()
+        if self._at() >= self._next_rescan:
+            await self._rescan()
+        if self._at() >= self._next_forget:
+            self._next_forget = self._at() + FORGET_INTERVAL
+            await workers.forget_ended(self._db, seconds=self._settings.forget_workers_after)
+
+    async def _survey(self) -> None:
+        asked_at = self._at()
+        clocks = await workers.clocks(self._db)
+        self._clock.sync(clocks.now, answered_at=self._at())
+        rows = await workers.survey(self._db)
+        self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
+        self._note_changes({row.incarnation for row in rows})
+
+        for suspect in self._watch.observe(rows, uptime=clocks.uptime, at=asked_at):
+            returned = await upkeep.reap(self._db, suspect, lease=self._settings.lease)
+            if returned:
+                self._supervisor.learn(TasksFound(returned), at=self._at())
+        if unanswered := self._supervisor.unanswered(asked_at):
+            taken_back = await upkeep.chase(self._db, unanswered, self._settings)
+            if taken_back is not None:
+                self._supervisor.learn(taken_back, at=self._at())
+
+        at = self._at()
+        suspicion = self._watch.next_suspicion_at()
+        self._next_survey = at + self._settings.survey_interval
+        if suspicion is not None:
+            # Not a whole interval late for a worker that is about to be lost, nor a hot loop.
+            self._next_survey = min(self._next_survey, max(suspicion, at + 0.05))
+
+    async def _rescan(self) -> None:
+        """Read every lane from its head: for lost hints, and for what committed late."""
+        began = self._at()
+        self._supervisor.start_over()
+        await self._look_further()
+        plan_reads = self._supervisor.plan_reads(self._clock.now(self._at()))
+        if plan_reads:
+            await self._read_on(plan_reads)
+        took = self._at() - began
+        self._next_rescan = self._at() + max(self._settings.rescan_interval, took / RESCAN_SHARE)
+
+    async def _read_on(self, reads: Sequence[tuple[Lane, Place | None]]) -> None:
+        for read in await backlog.read_on(self._db, reads, limit=self._supervisor.lane_share):
+            self._supervisor.learn(read, at=self._at())
+
+    async def _dispatch(self, assignments: Sequence[Assignment]) -> None:
+        accepted = await tasks.dispatch(self._db, assignments)
+        self._supervisor.learn(Dispatched(assignments, accepted), at=self._at())
+        log.debug("tasks dispatched: offered=%d accepted=%d", len(assignments), len(accepted))
+        if lost := refused(assignments, accepted):
+            # Some other supervisor's, deleted, not yet due after all: the rows know.
+            await self._find([assignment.task.id for assignment in lost])
+
+    def _until_next(self, wake_at: datetime | None) -> float:
+        at = self._at()
+        moments = [self._next_survey - at, self._next_rescan - at]
+        if wake_at is not None:
+            moments.append((wake_at - self._clock.now(at)).total_seconds())
+        return max(0.0, min(moments))
+
+    def _note_changes(self, present: set[Incarnation]) -> None:
+        for incarnation in present - self._known:
+            log.info("worker joined: incarnation=%s workers=%d", incarnation, len(present))
+        for incarnation in self._known - present:
+            log.info("worker left: incarnation=%s workers=%d", incarnation, len(present))
+        self._known = present
+
+    def _own_up_to_garbage(self) -> None:
+        if self._garbage and self._at() - self._garbage_logged >= GARBAGE_LOG_INTERVAL:
+            log.warning(
+                "hints that nobody understands were ignored: count=%d channel=%s",
+                self._garbage,
+                SUPERVISOR_CHANNEL,
+            )
+            self._garbage, self._garbage_logged = 0, self._at()
