@@ -1,0 +1,82 @@
+"""Taking up a worker id: one live process at a time, and the dead one's tasks moved first."""
+
+import asyncio
+import logging
+from random import Random
+
+from fcs.database import tasks, workers
+from fcs.database.connect import Connection
+from fcs.database.line import Line
+from fcs.database.workers import Registered, Registration
+from fcs.domain.errors import WorkerIdTaken
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 0.25
+
+
+async def enrol(
+    url: str, registration: Registration, *, lease: float, rng: Random, patience: float
+) -> None:
+    """Register a process under its worker id.
+
+    An id whose process is silent is waited for until its lease is over; then its tasks are
+    moved, as a reaper would, and the id is taken over.
+
+    Raises `WorkerIdTaken` as soon as the other process is seen to beat.
+    """
+    line = Line(url, part="worker", rng=rng)
+    clock = asyncio.get_running_loop().time
+    give_up_at = clock() + patience
+    first: Registered | None = None
+    try:
+        while True:
+
+            async def attempt(db: Connection) -> Registered | None:
+                return await _attempt(db, registration, lease)
+
+            held = await line.carry_out(attempt, give_up=lambda: clock() >= give_up_at)
+            if held is None:
+                return
+            first = first or held
+            if (held.incarnation, held.beat_no) != (first.incarnation, first.beat_no):
+                raise _taken(registration)
+            await asyncio.sleep(LOOK_AGAIN)
+    finally:
+        await line.close()
+
+
+async def _attempt(db: Connection, registration: Registration, lease: float) -> Registered | None:
+    """Try once; return whoever holds the id, `None` when it is ours."""
+    async with db.transaction():
+        held = await workers.lock_registration(db, registration.id)
+        if held is not None and held.incarnation == registration.incarnation:
+            return None
+        if held is not None and held.state in ("live", "draining"):
+            if held.silent < lease:
+                return held
+            await _move_tasks(db, held)
+        replaces = held.incarnation if held is not None else None
+        if await workers.register(db, registration, replaces=replaces):
+            return None
+    # Somebody registered the same new id at the same moment: look at the row again.
+    return await _attempt(db, registration, lease)
+
+
+async def _move_tasks(db: Connection, held: Registered) -> None:
+    moved = await tasks.reap(
+        db, held.incarnation, reason="its worker fell silent and was started anew"
+    )
+    log.warning(
+        "worker id taken over: silent_seconds=%.1f interrupted=%d returned=%d",
+        held.silent,
+        len(moved.interrupted),
+        len(moved.returned),
+    )
+
+
+def _taken(registration: Registration) -> WorkerIdTaken:
+    return WorkerIdTaken(
+        f"worker id {registration.id} is in use: another process beats under it",
+        hint="Give each worker an --id of its own (uuidgen makes one), or leave --id out.",
+    )

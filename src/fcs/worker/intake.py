@@ -1,0 +1,222 @@
+"""The intake: from a hint to a body that starts.
+
+The order carries the promise: decode and bind the arguments, take the slot, then begin, then
+start the body; between the answer and the body's first instruction lies only a look at the
+lease.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from random import Random
+
+from fcs.database import tasks
+from fcs.database.connect import Connection
+from fcs.database.line import Line
+from fcs.database.tasks import Beginning, Dispatched, Held
+from fcs.domain.errors import InvalidInput, UnknownType
+from fcs.domain.ids import RunId, TaskId
+from fcs.domain.settings import Settings
+from fcs.domain.task import Status
+from fcs.domain.text import safe_text
+from fcs.registry import Registry
+from fcs.worker.executor import Run
+from fcs.worker.slots import Slots
+
+log = logging.getLogger(__name__)
+
+NAMED_MAX = 100_000
+
+
+class Intake:
+    """Begins what was dispatched to this process, as far as there are free slots."""
+
+    def __init__(
+        self,
+        url: str,
+        slots: Slots,
+        registry: Registry,
+        settings: Settings,
+        *,
+        rng: Random,
+        at: Callable[[], float],
+        new_run_id: Callable[[], RunId],
+        start: Callable[[Run], None],
+        trusted_until: Callable[[], float],
+        known_runs: Callable[[], set[RunId]],
+    ) -> None:
+        self._line = Line(url, part="worker begin", rng=rng)
+        self._slots, self._registry, self._settings = slots, registry, settings
+        self._at, self._new_run_id, self._start = at, new_run_id, start
+        self._trusted_until, self._known_runs = trusted_until, known_runs
+        # A dict for its order: what was named first begins first.
+        self._named: dict[TaskId, None] = {}
+        self._wake = asyncio.Event()
+        self._rescan_at = at()
+        self._sent_before = 0
+        self._closed = False
+        self._settled = asyncio.Event()
+
+    def hint(self, ids: Sequence[TaskId]) -> None:
+        """These tasks were dispatched here, somebody says."""
+        if len(self._named) < NAMED_MAX:
+            self._named.update(dict.fromkeys(ids))
+        self._wake.set()
+
+    def slot_freed(self) -> None:
+        if self._named:
+            self._wake.set()
+
+    def sent_so_far(self, tasks_sent: int) -> None:
+        """What the worker's row says was sent here; not taken a beat later means a lost hint."""
+        if self._sent_before > self._slots.taken and not self._named and not self._slots.reserved:
+            self.look()
+        self._sent_before = tasks_sent
+
+    def look(self) -> None:
+        """Look at the rows now, whatever the hints said."""
+        self._rescan_at = self._at()
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Start nothing more; hand back what has not begun, and return when that is done."""
+        self._closed = True
+        self.look()
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            while True:
+                await self._wait()
+                if self._at() >= self._rescan_at:
+                    await self._rescan()
+                while self._named and self._slots.free > 0 and not self._closed:
+                    await self._take(list(self._named)[: self._slots.free])
+        finally:
+            await self._line.close()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, self._rescan_at - self._at())):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _rescan(self) -> None:
+        """Compare with the rows: for lost hints, and for begins whose answer came to nobody."""
+        self._rescan_at = self._at() + self._settings.rescan_interval
+
+        async def held(db: Connection) -> list[Held]:
+            return await tasks.held(db, self._slots.incarnation, limit=2 * self._slots.total + 100)
+
+        rows = await self._line.carry_out(held)
+        waiting = [row.id for row in rows if row.status is Status.DISPATCHED]
+        if self._closed:
+            await self._hand_back(await self._fetch(waiting))
+        else:
+            self._named.update(dict.fromkeys(waiting))
+        known = self._known_runs()
+        strays = [
+            (row.id, row.run_id)
+            for row in rows
+            if row.status is Status.RUNNING and row.run_id is not None and row.run_id not in known
+        ]
+        if strays:
+            await self._release(strays)
+        if self._closed:
+            self._settled.set()
+
+    async def _take(self, ids: list[TaskId]) -> None:
+        self._slots.reserved = len(ids)
+        try:
+            found = await self._fetch(ids)
+            for id in ids:
+                self._named.pop(id, None)
+            ready = await self._prepare(found)
+            self._slots.reserved = len(ready)
+            if ready:
+                self._go(await self._begin(ready))
+        finally:
+            self._slots.reserved = 0
+
+    async def _fetch(self, ids: list[TaskId]) -> list[Dispatched]:
+        if not ids:
+            return []
+
+        async def fetch(db: Connection) -> list[Dispatched]:
+            return await tasks.fetch(db, self._slots.incarnation, ids)
+
+        return await self._line.carry_out(fetch)
+
+    async def _prepare(self, found: list[Dispatched]) -> list[tuple[Beginning, Run]]:
+        """Bind arguments while nothing is begun yet; what cannot be bound never begins."""
+        ready: list[tuple[Beginning, Run]] = []
+        unknown: list[Dispatched] = []
+        for row in found:
+            try:
+                task_type = self._registry.get(row.ty)
+                kwargs = task_type.bind(row.args_text.encode())
+            except UnknownType as error:
+                log.warning("task handed back: task=%s reason=%s %s", row.id, error, error.hint)
+                unknown.append(row)
+            except Exception as error:  # noqa: BLE001 - a row made by hand may hold anything
+                await self._refuse(row, error)
+            else:
+                run_id = self._new_run_id()
+                run = Run(row.id, run_id, task_type, kwargs)
+                ready.append((Beginning(row.id, row.dispatch_no, run_id), run))
+        if unknown:
+            await self._hand_back(unknown)
+        return ready
+
+    async def _begin(self, ready: list[tuple[Beginning, Run]]) -> list[Run]:
+        async def begin(db: Connection) -> set[TaskId]:
+            return await tasks.begin(
+                db, self._slots.incarnation, [beginning for beginning, _ in ready]
+            )
+
+        begun = await self._line.carry_out(begin)
+        self._slots.taken += len(begun)
+        return [run for beginning, run in ready if beginning.task_id in begun]
+
+    def _go(self, begun: list[Run]) -> None:
+        if self._closed or self._at() >= self._trusted_until():
+            # The worker leaves, or the begin took longer than its lease is sure to last and
+            # somebody may call these runs interrupted by now. Nothing was started, so they
+            # can be given back.
+            self.look()
+            return
+        self._slots.busy += len(begun)
+        for run in begun:
+            self._start(run)
+
+    async def _release(self, runs: list[tuple[TaskId, RunId]]) -> None:
+        async def release(db: Connection) -> set[TaskId]:
+            return await tasks.release(db, runs)
+
+        for task_id in await self._line.carry_out(release):
+            log.warning("task released, its body was never started: task=%s", task_id)
+
+    async def _hand_back(self, rows: list[Dispatched]) -> None:
+        if not rows:
+            return
+
+        async def hand_back(db: Connection) -> set[TaskId]:
+            dispatches = [(row.id, row.dispatch_no) for row in rows]
+            return await tasks.hand_back(db, self._slots.incarnation, dispatches)
+
+        self._slots.taken += len(await self._line.carry_out(hand_back))
+
+    async def _refuse(self, row: Dispatched, error: Exception) -> None:
+        reason = f"never started: {safe_text(error)}"
+        if isinstance(error, InvalidInput):
+            places = [f"{problem.pointer}: {problem.message}" for problem in error.problems]
+            reason = safe_text("; ".join([reason, *places]))
+
+        async def refuse(db: Connection) -> bool:
+            return await tasks.refuse(db, self._slots.incarnation, row.id, row.dispatch_no, reason)
+
+        log.warning("task refused: task=%s type=%s reason=%s", row.id, row.ty, reason)
+        self._slots.taken += await self._line.carry_out(refuse)

@@ -1,0 +1,75 @@
+"""The outbox: how runs ended, sent until the database has accepted it.
+
+Whatever ends while one batch is on its way makes the next batch.
+"""
+
+import asyncio
+import logging
+from random import Random
+
+from fcs.database import tasks
+from fcs.database.connect import Connection
+from fcs.database.line import Line
+from fcs.database.tasks import Ending
+from fcs.domain.ids import RunId, TaskId
+from fcs.worker.slots import Slots
+
+log = logging.getLogger(__name__)
+
+BATCH_MAX = 2_000
+
+
+class Outbox:
+    def __init__(self, url: str, slots: Slots, *, rng: Random) -> None:
+        self._line = Line(url, part="worker finish", rng=rng)
+        self._slots = slots
+        self._endings: dict[RunId, Ending] = {}
+        self._arrived = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def runs(self) -> set[RunId]:
+        """The runs whose endings are not yet accepted."""
+        return set(self._endings)
+
+    def put(self, ending: Ending) -> None:
+        self._endings[ending.run_id] = ending
+        self._empty.clear()
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        try:
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                while self._endings:
+                    await self._send(list(self._endings.values())[:BATCH_MAX])
+                self._empty.set()
+        finally:
+            await self._line.close()
+
+    async def flushed(self) -> None:
+        """Wait until everything is accepted."""
+        await self._empty.wait()
+
+    async def _send(self, batch: list[Ending]) -> None:
+        async def finish(db: Connection) -> set[TaskId]:
+            return await tasks.finish(db, batch, self._slots.report())
+
+        async def record_late(db: Connection) -> set[TaskId]:
+            return await tasks.record_late(db, missing)
+
+        finished = await self._line.carry_out(finish)
+        missing = [ending for ending in batch if ending.task_id not in finished]
+        if missing:
+            # Accepted by an earlier sending whose answer was lost, or no longer ours to say.
+            for task_id in await self._line.carry_out(record_late):
+                log.warning(
+                    "task had been taken from this worker; its outcome is kept as a late report:"
+                    " task=%s",
+                    task_id,
+                )
+        for ending in batch:
+            del self._endings[ending.run_id]

@@ -1,0 +1,239 @@
+"""One worker process: register, beat, take in, run, report; and leave in good order.
+
+hints --> Intake --begin--> Executor --ended--> Outbox --finish--> database
+             ^                                     |
+             +---------- a slot is free -----------+
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from random import Random
+from typing import Any, NamedTuple
+
+from fcs.database import tasks, workers
+from fcs.database.connect import Connection, connect
+from fcs.database.line import Line, is_passing
+from fcs.database.mail import listen
+from fcs.database.tasks import Ending
+from fcs.database.workers import Registration
+from fcs.domain.backoff import full_jitter
+from fcs.domain.errors import Fenced
+from fcs.domain.hints import parse_for_worker, worker_channel
+from fcs.domain.ids import RunId
+from fcs.domain.settings import Settings
+from fcs.registry import Registry
+from fcs.worker.enrol import enrol
+from fcs.worker.executor import Executor
+from fcs.worker.heartbeat import Heartbeat
+from fcs.worker.intake import Intake
+from fcs.worker.outbox import Outbox
+from fcs.worker.slots import Slots
+
+log = logging.getLogger(__name__)
+
+LEAVE_PATIENCE = 5.0
+"""Seconds for which a leaving worker tries to tell the database; then its lease tells."""
+
+INTERRUPT_GRACE = 1.0
+"""Seconds that async bodies get to clean up once they have been cancelled."""
+
+
+class Stop(NamedTuple):
+    """How a worker is asked to leave: drain, or leave now."""
+
+    drain: asyncio.Event
+    now: asyncio.Event
+
+
+class Worker:
+    """A registered worker. `at` is the local clock in seconds, sleeping time included."""
+
+    def __init__(
+        self,
+        url: str,
+        registration: Registration,
+        registry: Registry,
+        settings: Settings,
+        *,
+        rng: Random,
+        at: Callable[[], float],
+        new_run_id: Callable[[], RunId],
+    ) -> None:
+        self._url, self._registration, self._settings = url, registration, settings
+        self._rng, self._at = rng, at
+        self._slots = Slots(registration.incarnation, registration.slots_total)
+        self._fenced = asyncio.Event()
+        self._outbox = Outbox(url, self._slots, rng=rng)
+        self._executor = Executor(self._slots.total, self._ended)
+        self._intake = Intake(
+            url,
+            self._slots,
+            registry,
+            settings,
+            rng=rng,
+            at=at,
+            new_run_id=new_run_id,
+            start=self._executor.start,
+            trusted_until=lambda: self._heartbeat.trusted_until,
+            known_runs=lambda: self._executor.runs | self._outbox.runs,
+        )
+        self._heartbeat = Heartbeat(
+            url,
+            self._slots,
+            settings,
+            rng=rng,
+            at=at,
+            on_sent=self._intake.sent_so_far,
+            on_fenced=self._fenced.set,
+        )
+
+    async def run(self, stop: Stop, *, drain_timeout: float) -> None:
+        """Work until asked to stop, then drain; the worker must be enrolled.
+
+        Raises `Fenced` when somebody else declared this process lost or took over its id.
+        """
+        self._heartbeat.start()
+        try:
+            await self._work(stop, drain_timeout)
+        finally:
+            # Also on the way out of a failure: say the truth about what is held, then go.
+            self._executor.interrupt()
+            await self._heartbeat.stop()
+            await self._leave()
+            self._executor.close()
+        if self._fenced.is_set():
+            raise Fenced(
+                f"worker {self._registration.id} was declared lost or replaced;"
+                " it began nothing since, and what it still ran is kept as late reports",
+                hint="Start it again. If this recurs, the machine or its network pauses for"
+                " longer than the lease.",
+            )
+
+    def is_trusted(self) -> bool:
+        """Whether the lease is fresh enough to begin tasks."""
+        return self._at() < self._heartbeat.trusted_until and not self._fenced.is_set()
+
+    async def _work(self, stop: Stop, drain_timeout: float) -> None:
+        async with asyncio.TaskGroup() as group:
+            parts = [
+                group.create_task(part)
+                for part in (
+                    self._outbox.run(),
+                    self._intake.run(),
+                    self._receive(),
+                    self._turn(),
+                )
+            ]
+            log.info(
+                "worker ready: id=%s incarnation=%s slots=%d types=%s",
+                self._registration.id,
+                self._slots.incarnation,
+                self._slots.total,
+                ",".join(self._registration.types),
+            )
+            await _any_of(stop.drain.wait(), stop.now.wait(), self._fenced.wait())
+            await self._drain(stop, drain_timeout)
+            for part in parts:
+                part.cancel()
+
+    def _ended(self, ending: Ending) -> None:
+        self._slots.busy -= 1
+        self._outbox.put(ending)
+        self._intake.slot_freed()
+
+    async def _receive(self) -> None:
+        """Listen for hints, for ever; after each connecting, look at the rows."""
+        tries = 0
+        while True:
+            try:
+                db = await connect(self._url, part="worker mail")
+                async with db:
+                    await listen(db, worker_channel(self._slots.incarnation))
+                    self._intake.look()
+                    tries = 0
+                    async for notification in db.notifies():
+                        self._intake.hint(parse_for_worker(notification.payload) or [])
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                tries += 1
+                log.warning("worker lost its mail, connecting again: reason=%s", error)
+            await asyncio.sleep(full_jitter(tries, self._rng))
+
+    async def _turn(self) -> None:
+        while True:
+            self._heartbeat.turn()
+            await asyncio.sleep(0.5)
+
+    async def _drain(self, stop: Stop, drain_timeout: float) -> None:
+        """Take nothing more, hand back what has not begun, wait for what runs."""
+        log.info("worker draining: running=%d drain_timeout=%g", self._slots.busy, drain_timeout)
+        await self._tell_once(self._ask_for_no_more)
+        await _within(LEAVE_PATIENCE, self._intake.close())
+        await _within(drain_timeout, _any_of(self._executor.wait(), stop.now.wait()))
+        if self._executor.runs:
+            log.warning("bodies interrupted by shutdown: running=%d", len(self._executor.runs))
+            self._executor.interrupt()
+            await _within(INTERRUPT_GRACE, self._executor.wait())
+        await _within(LEAVE_PATIENCE, self._outbox.flushed())
+
+    async def _ask_for_no_more(self, db: Connection) -> None:
+        await workers.drain(db, self._slots.incarnation)
+
+    async def _leave(self) -> None:
+        """Close the incarnation, and say the truth about whatever it still holds."""
+        if not self._fenced.is_set():
+            await self._tell_once(self._end)
+
+    async def _end(self, db: Connection) -> None:
+        async with db.transaction():
+            if await workers.lock_worker(db, self._slots.incarnation):
+                reason = "its worker was shut down before the body had ended"
+                await tasks.reap(db, self._slots.incarnation, reason=reason)
+                await workers.end_worker(db, self._slots.incarnation, state="gone")
+
+    async def _tell_once(self, act: Callable[[Connection], Awaitable[None]]) -> None:
+        """Try to tell the database for a while; a worker that cannot may leave all the same."""
+        line = Line(self._url, part="worker leave", rng=self._rng)
+        try:
+            if not await _within(LEAVE_PATIENCE, line.carry_out(act)):
+                log.warning("could not tell the database of the leaving; the lease will tell")
+        finally:
+            await line.close()
+
+
+async def start(
+    url: str,
+    registration: Registration,
+    registry: Registry,
+    settings: Settings,
+    *,
+    rng: Random,
+    at: Callable[[], float],
+    new_run_id: Callable[[], RunId],
+) -> Worker:
+    """Take up the worker id and return the worker, ready to run.
+
+    Raises `WorkerIdTaken` when another live process has it.
+    """
+    await enrol(url, registration, lease=settings.lease, rng=rng, patience=10 + settings.lease)
+    return Worker(url, registration, registry, settings, rng=rng, at=at, new_run_id=new_run_id)
+
+
+async def _within(seconds: float, wait: Awaitable[object]) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await wait
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _any_of(*waits: Coroutine[Any, Any, object]) -> None:
+    waiting = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
