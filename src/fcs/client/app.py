@@ -1,0 +1,66 @@
+"""The app: task types by decoration, and the database that their tasks go to."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, overload
+
+from fcs.client.handler import Handler
+from fcs.client.store import Store
+from fcs.client.task import Task
+from fcs.domain.ids import TaskId
+from fcs.domain.task import DEFAULT_QUEUE
+from fcs.registry import Registry, TaskType
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class App:
+    """An application's task types.
+
+    `database` is the URL of a Postgres; without it `FCS_DATABASE` counts, then `DATABASE_URL`.
+    Nothing is opened before the first task is created.
+    """
+
+    def __init__(self, *, database: str | None = None) -> None:
+        self._store = Store(database)
+        self.registry = Registry()
+
+    @overload
+    def task(self, function: Callable[P, R]) -> Handler[P, R]: ...
+
+    @overload
+    def task(
+        self, *, name: str | None = None, queue: str = DEFAULT_QUEUE, priority: int = 0
+    ) -> Callable[[Callable[P, R]], Handler[P, R]]: ...
+
+    def task(
+        self,
+        function: Callable[P, R] | None = None,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+    ) -> Handler[P, R] | Callable[[Callable[P, R]], Handler[P, R]]:
+        """Make a task type of a function, as `@app.task` or `@app.task(queue="mail")`.
+
+        `async def` runs on the worker's event loop, plain `def` in a thread. The arguments
+        are checked against the annotations when a task is created and before it begins.
+        `name` is the function's own unless given.
+
+        Raises `InvalidTaskType` when the function cannot be one, or the name is taken.
+        """
+
+        def register(function: Callable[P, R]) -> Handler[P, R]:
+            task_type = TaskType(function, name=name, queue=queue, priority=priority)
+            self.registry.add(task_type)
+            return Handler(function, task_type, self._store)
+
+        return register if function is None else register(function)
+
+    def find(self, id: TaskId) -> Task:
+        """A task that was created earlier, by its id, to be looked at or waited for."""
+        return Task(id, self._store)
+
+    async def close(self) -> None:
+        """Close the connections. The app can be used again afterwards."""
+        await self._store.close()

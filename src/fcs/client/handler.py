@@ -1,0 +1,177 @@
+"""A handler: the function of a task type, and the ways to create tasks of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import psycopg
+
+from fcs.client.ids import new_task_id
+from fcs.client.store import Store
+from fcs.client.task import Task
+from fcs.database import tasks
+from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.task import NewTask
+from fcs.registry import TaskType, check_priority, check_queue
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AnyConnection = psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
+YEAR_MAX = 9000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the tasks of one `using(...)` differ from their type's defaults."""
+
+    queue: str
+    priority: int
+    scheduled_at: datetime | None = None
+    connection: AnyConnection | None = field(default=None, repr=False)
+
+
+class Handler(Generic[P, R]):
+    """Call it, and the function runs here and now; `enqueue` it, and a worker runs it."""
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        task_type: TaskType,
+        store: Store,
+        options: Options | None = None,
+    ) -> None:
+        self._function = function
+        self._store = store
+        self._options = options or Options(task_type.queue, task_type.priority)
+        self.task_type = task_type
+        self.__name__ = task_type.name
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Handler({self.task_type.name})"
+
+    def using(
+        self,
+        *,
+        scheduled_at: datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        connection: AnyConnection | None = None,
+    ) -> "Handler[P, R]":
+        """The same handler with other options for the tasks that it creates.
+
+        `scheduled_at` is an aware datetime; `priority` goes from -100 to 100, higher first.
+        With `connection` (psycopg, sync or async) the task is created in that connection's
+        transaction: it is there if and when that commits.
+
+        Raises `InvalidInput` naming the option that makes no sense.
+        """
+        changes: dict[str, Any] = {}
+        if scheduled_at is not None:
+            changes["scheduled_at"] = _checked_moment(scheduled_at)
+        if queue is not None:
+            changes["queue"] = check_queue(queue)
+        if priority is not None:
+            changes["priority"] = check_priority(priority)
+        if connection is not None:
+            changes["connection"] = connection
+        options = replace(self._options, **changes)
+        return Handler(self._function, self.task_type, self._store, options)
+
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Task:
+        """Create a task; it is durable when this returns.
+
+        Raises `InvalidArguments` when the arguments do not fit the signature and
+        `DatabaseUnavailable` when Postgres stays away.
+        """
+        new = self._new(self.task_type.pack(*args, **kwargs))
+        await self._create([new])
+        return Task(new.id, self._store)
+
+    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Task:
+        """The twin of `enqueue` for code without an event loop."""
+        new = self._new(self.task_type.pack(*args, **kwargs))
+        self._create_sync([new])
+        return Task(new.id, self._store)
+
+    async def enqueue_many(self, calls: Iterable[Mapping[str, Any]]) -> list[Task]:
+        """Create a task for each mapping of keyword arguments, all or none.
+
+        Raises as `enqueue` does; the first call whose arguments do not fit is named.
+        """
+        new = self._new_many(calls)
+        await self._create(new)
+        return [Task(task.id, self._store) for task in new]
+
+    def enqueue_many_sync(self, calls: Iterable[Mapping[str, Any]]) -> list[Task]:
+        """The twin of `enqueue_many` for code without an event loop."""
+        new = self._new_many(calls)
+        self._create_sync(new)
+        return [Task(task.id, self._store) for task in new]
+
+    async def _create(self, new: list[NewTask]) -> None:
+        connection = self._options.connection
+        if connection is None:
+            await self._store.create(new)
+        elif isinstance(connection, psycopg.AsyncConnection):
+            await tasks.create(connection, new)
+        else:
+            raise _wrong_twin("enqueue", "enqueue_sync", "an ordinary")
+
+    def _create_sync(self, new: list[NewTask]) -> None:
+        connection = self._options.connection
+        if connection is None:
+            self._store.create_sync(new)
+        elif isinstance(connection, psycopg.Connection):
+            tasks.create_sync(connection, new)
+        else:
+            raise _wrong_twin("enqueue_sync", "enqueue", "an async")
+
+    def _new(self, args: bytes) -> NewTask:
+        options = self._options
+        return NewTask(
+            id=new_task_id(),
+            ty=self.task_type.name,
+            args=args,
+            queue=options.queue,
+            priority=options.priority,
+            scheduled_at=options.scheduled_at,
+        )
+
+    def _new_many(self, calls: Iterable[Mapping[str, Any]]) -> list[NewTask]:
+        new: list[NewTask] = []
+        for call in calls:
+            try:
+                new.append(self._new(self.task_type.pack(**call)))
+            except InvalidInput as error:
+                error.add_note(f"in call number {len(new) + 1} of enqueue_many")
+                raise
+        return new
+
+
+def _checked_moment(moment: datetime) -> datetime:
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise InvalidInput(
+            f"scheduled_at {moment.isoformat()} has no time zone",
+            hint="Use an aware datetime, as datetime.now(UTC) + timedelta(hours=1).",
+            problems=[Problem("/scheduled_at", "has no time zone")],
+        )
+    if not 1970 < moment.year < YEAR_MAX:
+        raise InvalidInput(
+            f"scheduled_at {moment.isoformat()} is out of range",
+            hint=f"Choose a moment between the years 1971 and {YEAR_MAX - 1}.",
+            problems=[Problem("/scheduled_at", "is out of range")],
+        )
+    return moment
+
+
+def _wrong_twin(used: str, wanted: str, kind: str) -> InvalidInput:
+    return InvalidInput(
+        f"{used}() was given {kind} connection", hint=f"Use {wanted}() with this connection."
+    )

@@ -1,0 +1,64 @@
+"""Reading the body of a request: JSON, of bounded size. How long it may take, the server knows."""
+
+from starlette.requests import ClientDisconnect, Request
+
+from fcs.domain.errors import PayloadTooLarge
+from fcs.http.errors import UnsupportedMediaType
+
+JSON = "application/json"
+
+
+async def read_json(request: Request, *, bytes_max: int) -> bytes:
+    """The bytes of a body that says it is JSON. Never holds more than `bytes_max` of it.
+
+    What still comes after a refusal the server throws away as it arrives.
+    """
+    headers = request.headers
+    _check_type(headers.get("content-type", ""))
+    _check_coding(headers.get("content-encoding", "identity"))
+    _check_length(headers.get("content-length", ""), bytes_max)
+
+    body = b""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message["body"]
+        if len(body) + len(chunk) > bytes_max:
+            raise _too_large(bytes_max)
+        body += chunk
+        if not message["more_body"]:
+            return body
+
+
+def _check_type(given: str) -> None:
+    if given == JSON:
+        return
+    media_type, _, rest = given.partition(";")
+    charset = rest.strip().lower().replace('"', "")
+    if media_type.strip().lower() != JSON or charset not in ("", "charset=utf-8"):
+        raise UnsupportedMediaType(
+            f"The content type is {given[:100]!r}." if given else "The content type is missing.",
+            hint=f"Send the header Content-Type: {JSON}.",
+        )
+
+
+def _check_coding(given: str) -> None:
+    if given.lower() != "identity":
+        raise UnsupportedMediaType(
+            f"The content coding {given[:100]!r} is not understood.",
+            hint="Send the body uncompressed.",
+        )
+
+
+def _check_length(given: str, bytes_max: int) -> None:
+    # Absent for chunked bodies. More digits than the limit has mean a larger number.
+    if given.isdigit() and (len(given) > 18 or int(given) > bytes_max):
+        raise _too_large(bytes_max)
+
+
+def _too_large(bytes_max: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"The body is larger than {bytes_max:,} bytes.",
+        hint="Keep large data elsewhere and hand over its address; split long lists of tasks.",
+    )

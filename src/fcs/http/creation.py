@@ -1,0 +1,133 @@
+"""From the body of a create request to new tasks, or to an error that names every wrong place."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from typing import Any
+
+import msgspec
+
+from fcs.domain import json
+from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.ids import TaskId
+from fcs.domain.json import pointer
+from fcs.domain.task import NewTask
+from fcs.http.wire import SCHEDULED_AT_MAX, SCHEDULED_AT_MIN, NewTaskDocument
+from fcs.registry import Registry, check_queue
+from fcs.registry.problems import explain, find_problem, near_match
+from fcs.registry.signature import DISCRIMINATOR
+
+_ONE = msgspec.json.Decoder(NewTaskDocument)
+_PARTS = msgspec.json.Decoder(list[msgspec.Raw])
+_FIELDS = msgspec.structs.fields(NewTaskDocument)
+
+_PROBLEMS_SHOWN = 20
+
+
+def read_tasks(
+    body: bytes, *, registry: Registry, new_id: Callable[[], TaskId]
+) -> NewTask | list[NewTask]:
+    """One task, or many where the body is an array. All must be right, or `InvalidInput`."""
+    value = json.parse(body)
+    if isinstance(value, list):
+        return list(_read_many(value, _PARTS.decode(body), registry, new_id))
+    return _read_one(value, body, registry, new_id)
+
+
+def _read_many(
+    values: list[Any],
+    parts: list[msgspec.Raw],
+    registry: Registry,
+    new_id: Callable[[], TaskId],
+) -> Iterator[NewTask]:
+    wrong: list[InvalidInput] = []
+    for index, (value, part) in enumerate(zip(values, parts, strict=True)):
+        try:
+            task = _read_one(value, bytes(part), registry, new_id)
+        except InvalidInput as error:
+            _move(error, pointer(index))
+            wrong.append(error)
+            if len(wrong) == _PROBLEMS_SHOWN:
+                break
+        else:
+            yield task
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise InvalidInput(
+            f"{len(wrong)} or more of {len(values)} tasks are wrong; none was created.",
+            hint=wrong[0].hint,
+            problems=[problem for error in wrong for problem in error.problems],
+        )
+
+
+def _read_one(value: Any, text: bytes, registry: Registry, new_id: Callable[[], TaskId]) -> NewTask:
+    asked = _decode(text)
+    ty = _type_of(value["def"])
+    at = asked.scheduled_at
+    try:
+        task_type = registry.get(ty)
+        args = task_type.normalise(bytes(asked.definition))
+    except InvalidInput as error:
+        _move(error, "/def")
+        raise
+    return NewTask(
+        id=new_id(),
+        ty=ty,
+        args=args,
+        queue=task_type.queue if asked.queue is None else asked.queue,
+        priority=task_type.priority if asked.priority is None else asked.priority,
+        # Postgres knows offsets of less than 16 hours only.
+        scheduled_at=None if at is None else at.astimezone(UTC),
+    )
+
+
+def _decode(text: bytes) -> NewTaskDocument:
+    try:
+        asked = _ONE.decode(text)
+    except msgspec.ValidationError as error:
+        problem = find_problem(error)
+        raise _invalid(problem.pointer, problem.message, _field_hint(problem)) from None
+
+    if asked.queue is not None:
+        check_queue(asked.queue)
+    at = asked.scheduled_at
+    if at is not None and not SCHEDULED_AT_MIN <= at < SCHEDULED_AT_MAX:
+        raise _invalid(
+            "/scheduled_at", "out of range", "Choose a moment between the years 1970 and 9000."
+        )
+    return asked
+
+
+def _type_of(definition: Any) -> str:
+    if not isinstance(definition, dict):
+        raise _invalid("/def", "expected an object", f'Send {{"def": {{"{DISCRIMINATOR}": ...}}}}.')
+    if DISCRIMINATOR not in definition:
+        raise _invalid(
+            f"/def/{DISCRIMINATOR}", "is missing", "It names the type of the task: its function."
+        )
+    ty = definition[DISCRIMINATOR]
+    if not isinstance(ty, str):
+        raise _invalid(f"/def/{DISCRIMINATOR}", "expected a string", "It names the type.")
+    return ty
+
+
+def _field_hint(problem: Problem) -> str:
+    known = [field.encode_name for field in _FIELDS]
+    name = problem.pointer[1:]
+    if name == "scheduled_at":
+        return "Moments look like 2031-05-17T09:00:00Z or 2031-05-17T09:00:00+02:00."
+    if name in known:
+        return ""
+    return near_match(name, known) or "Arguments of the task stand inside `def`, beside `ty`."
+
+
+def _invalid(place: str, message: str, hint: str) -> InvalidInput:
+    problem = Problem(place, message)
+    return InvalidInput(
+        f"The task cannot be created: {explain(problem)}.", hint=hint, problems=[problem]
+    )
+
+
+def _move(error: InvalidInput, prefix: str) -> None:
+    """Make the places of an error lie below `prefix`."""
+    error.problems = [Problem(prefix + found.pointer, found.message) for found in error.problems]

@@ -1,0 +1,203 @@
+"""The OpenAPI 3.1 description of the API, made from the registered task types."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fcs.database.insights import WorkerView
+from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
+from fcs.http.query import TaskQuery
+from fcs.http.wire import CreatedDocument, FullTaskDocument, NewTaskDocument, TaskDocument
+from fcs.registry import Registry
+from fcs.registry.schema import components
+from fcs.registry.signature import DISCRIMINATOR
+
+_RECORDS = (
+    NewTaskDocument, CreatedDocument, TaskDocument, FullTaskDocument, WorkerView, ProblemDocument,
+    TaskQuery,
+)  # fmt: skip
+
+_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+}
+_VERBOSE = {
+    "name": "verbose",
+    "in": "query",
+    "description": "Show what each check found.",
+    "schema": {"type": "string"},
+    "allowEmptyValue": True,
+}
+
+
+def describe(registry: Registry, *, version: str) -> dict[str, Any]:
+    """The whole description, ready to be written as JSON."""
+    kinds, records, parts = components(registry, _RECORDS)
+    new, created, task, full, worker, problem, query = records
+    query_fields = parts.pop(query["$ref"].rpartition("/")[2])["properties"]
+    parts["Definition"] = _definition([kind["$ref"] for kind in kinds], registry.names())
+    _name_moments(parts)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Free Churro Scheduler",
+            "description": "Tasks that start at most once, and the truth about them.",
+            "version": version,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "."}],
+        "paths": _paths(
+            new=new, created=created, task=task, full=full, worker=worker, query=query_fields
+        ),
+        "components": {
+            "schemas": parts,
+            "responses": {"Problem": _answer("A problem", problem, MEDIA_TYPE)},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        # On loopback no token is asked.
+        "security": [{"token": []}, {}],
+    }
+
+
+def _name_moments(parts: Mapping[str, Any]) -> None:
+    """msgspec shows the format of moments only where their type says that they are aware."""
+    for part in parts.values():
+        for name, field in part.get("properties", {}).items():
+            if name.endswith("_at") and field.get("type") == "string":
+                field["format"] = "date-time"
+
+
+def _definition(refs: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """What `def` may be: one of the registered types, told apart by `ty`."""
+    description = "The type of the task and its arguments."
+    if not refs:
+        return {"description": description, "not": {}}
+    return {
+        "description": description,
+        "oneOf": [{"$ref": ref} for ref in refs],
+        "discriminator": {
+            "propertyName": DISCRIMINATOR,
+            "mapping": dict(zip(names, refs, strict=True)),
+        },
+    }
+
+
+def _paths(
+    *,
+    new: Any, created: Any, task: Any, full: Any, worker: Any, query: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    many = {"type": "array", "items": new}
+    created_many = {"type": "array", "items": created}
+    status = {"type": "object", "properties": {"status": {"type": "string"}}}
+    create_problems = ("invalid_json", "too_large", "unsupported_media_type", "validation_failed")
+    return {
+        "/tasks": {
+            "post": {
+                "operationId": "createTasks",
+                "summary": "Create a task, or many: all or none",
+                "requestBody": {"required": True, "content": _json({"anyOf": [new, many]})},
+                "responses": {
+                    "201": _created({"anyOf": [created, created_many]}),
+                    **_problems(*create_problems, "database_unavailable"),
+                },
+            },
+            "get": {
+                "operationId": "listTasks",
+                "summary": "List tasks, newest first",
+                "parameters": [
+                    {"name": name, "in": "query", "schema": schema}
+                    for name, schema in query.items()
+                ],
+                "responses": {
+                    "200": _page({"type": "array", "items": task}),
+                    **_problems("validation_failed", "database_unavailable"),
+                },
+            },
+        },
+        "/tasks/batch": {
+            "post": {
+                "operationId": "createTaskBatch",
+                "summary": "Create many tasks: all or none",
+                "requestBody": {"required": True, "content": _json(many)},
+                "responses": {
+                    "201": _answer("Their ids, in order", created_many),
+                    **_problems(*create_problems, "database_unavailable"),
+                },
+            }
+        },
+        "/tasks/{id}": {
+            "parameters": [_ID],
+            "get": {
+                "operationId": "findTask",
+                "summary": "Look at a task",
+                "responses": {
+                    "200": _answer("The task", full),
+                    **_problems("not_found", "database_unavailable"),
+                },
+            },
+            "delete": {
+                "operationId": "deleteTask",
+                "summary": "Delete a task that is not running",
+                "responses": {
+                    "204": {"description": "It is gone"},
+                    **_problems("not_found", "wrong_status", "database_unavailable"),
+                },
+            },
+        },
+        "/workers": {
+            "get": {
+                "operationId": "listWorkers",
+                "summary": "List workers, those that ended lately included",
+                "responses": {
+                    "200": _answer("The workers", {"type": "array", "items": worker}),
+                    **_problems("database_unavailable"),
+                },
+            }
+        },
+        "/healthz": {
+            "get": {
+                "operationId": "checkAlive",
+                "summary": "Whether this process is alive",
+                "security": [{}],
+                "responses": {"200": _answer("It is", status)},
+            }
+        },
+        "/readyz": {
+            "get": {
+                "operationId": "checkReady",
+                "summary": "Whether this node can do its work",
+                "parameters": [_VERBOSE],
+                "responses": {"200": _answer("It can", status), **_problems("not_ready")},
+            }
+        },
+    }
+
+
+def _json(schema: Any, media_type: str = "application/json") -> dict[str, Any]:
+    return {media_type: {"schema": schema}}
+
+
+def _answer(description: str, schema: Any, media_type: str = "application/json") -> dict[str, Any]:
+    return {"description": description, "content": _json(schema, media_type)}
+
+
+def _created(schema: Any) -> dict[str, Any]:
+    location = {
+        "description": "Where the task is; absent for many",
+        "schema": {"type": "string"},
+    }
+    return _answer("Created, and durable", schema) | {"headers": {"Location": location}}
+
+
+def _page(schema: Any) -> dict[str, Any]:
+    link = {
+        "description": 'The next page, rel="next"; absent on the last one',
+        "schema": {"type": "string"},
+    }
+    return _answer("A page of tasks", schema) | {"headers": {"Link": link}}
+
+
+def _problems(*codes: str) -> dict[str, Any]:
+    ref = {"$ref": "#/components/responses/Problem"}
+    return {str(KINDS[code].status): ref for code in (*codes, "internal_error")}

@@ -1,0 +1,102 @@
+"""One connection: uvicorn's own, with limits on the time and the size of what comes in.
+
+A client can make the head of a request last for ever, or its body, or the rest of a body that
+nobody reads because the answer is out already. One deadline covers all three.
+"""
+
+import asyncio
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
+
+SECONDS_MAX = 10.0
+HEADER_BYTES_MAX = 32 * 1024
+
+
+class Connection(HttpToolsProtocol):
+    """The deadline runs from the first byte of a request, or of a connection, to the last."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+    _head_is_read = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clear_deadline()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._header_bytes = 0
+        self._head_is_read = False
+        self._set_deadline()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_is_read = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._clear_deadline()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse("bad_request", msg)
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > HEADER_BYTES_MAX:
+            raise ValueError("the head of the request is too large")
+
+    def _set_deadline(self) -> None:
+        self._clear_deadline()
+        self._deadline = self.loop.call_later(SECONDS_MAX, self._give_up)
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if not self._head_is_read or self.cycle.response_started:
+            self.transport.abort()
+            return
+        # The app waits for the rest of the body: it is told that nobody is there any more.
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        self._refuse("request_timeout", f"The body did not arrive within {SECONDS_MAX:g} seconds.")
+
+    def _refuse(self, code: str, detail: str) -> None:
+        """Answer without the app, and hang up."""
+        kind = KINDS[code]
+        document = ProblemDocument(
+            kind=f"/docs#{code}",
+            title=kind.title,
+            status=kind.status,
+            code=code,
+            detail=detail,
+            hint=kind.cure,
+        )
+        body = msgspec.json.encode(document)
+        head = (
+            f"content-type: {MEDIA_TYPE}\r\n"
+            f"content-length: {len(body)}\r\n"
+            "cache-control: no-store\r\n"
+            "x-content-type-options: nosniff\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[kind.status] + head.encode("ascii") + body)
+        self.transport.close()

@@ -1,0 +1,111 @@
+"""The server: a socket of our own, and uvicorn inside the event loop that is there already."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from fcs.http.errors import ListenRefused
+from fcs.http.protocol import Connection
+
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 30
+_GRACE_SECONDS = 5
+
+
+async def serve(
+    app: ASGIApp, *, host: str, port: int, on_bound: Callable[[str, int], None]
+) -> None:
+    """Serve until cancelled; then let what is under way end, for a few seconds at most.
+
+    `on_bound` hears the address as soon as requests can come: with port 0, the one chosen.
+    """
+    listener = await bind(host, port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",  # what clients do wrong is theirs to know
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    running = asyncio.create_task(server.serve([listener]), name="http server")
+    try:
+        on_bound(*listener.getsockname()[:2])
+        await asyncio.shield(running)
+    finally:
+        server.should_exit = True
+        await _until_done(running, server)
+        listener.close()
+
+
+async def bind(host: str, port: int) -> socket.socket:
+    """Open the socket that is listened on, or raise `ListenRefused`."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _refused(host, port, error) from None
+    try:
+        # Without this, connections of the last run would keep the port busy for a minute.
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise _refused(host, port, error) from None
+    return listener
+
+
+def _refused(host: str, port: int, error: OSError) -> ListenRefused:
+    if error.errno == errno.EADDRINUSE:
+        return ListenRefused(
+            f"Port {port} on {host} is taken by another program.",
+            hint="Stop that one, or choose another port with --listen HOST:PORT (0: any free one).",
+        )
+    if error.errno == errno.EACCES:
+        return ListenRefused(
+            f"Port {port} may not be used by this user.", hint="Choose a port above 1023."
+        )
+    return ListenRefused(
+        f"Listening on {host}:{port} failed: {error.strerror or error}.",
+        hint="--listen takes an address of this machine, such as 127.0.0.1:5000.",
+    )
+
+
+async def _until_done(running: asyncio.Task[None], server: uvicorn.Server) -> None:
+    """Wait for the end of the server, which bounds its own grace; a second cancel cuts it short."""
+    while not running.done():
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if server.force_exit:
+                running.cancel()
+            server.force_exit = True
+        except Exception:  # noqa: BLE001 - raised below, where the server was waited for first
+            break
+    with suppress(asyncio.CancelledError):
+        running.result()
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the process, and this is only one part of it."""
+        yield

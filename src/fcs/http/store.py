@@ -1,0 +1,95 @@
+"""The database as the HTTP door needs it: a few questions at a time, none asked for ever."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from time import monotonic
+from typing import TypeVar
+from uuid import UUID
+
+from fcs.database import insights, tasks
+from fcs.database.connect import Connection
+from fcs.database.insights import WorkerView
+from fcs.database.line import Line, is_passing
+from fcs.database.tasks import Deletion
+from fcs.database.writer import Writer
+from fcs.domain.errors import DatabaseUnavailable
+from fcs.domain.ids import TaskId
+from fcs.domain.task import NewTask, Status, TaskView
+
+_LINES = 3
+_PATIENCE = 2.0
+_ANSWER_MAX = 10.0
+
+T = TypeVar("T")
+
+
+class Store:
+    """Creates go through the process's one writer; questions share a few lines of their own.
+
+    A broken line is dialled again for `_PATIENCE` seconds, and no question takes longer than
+    `_ANSWER_MAX` in all: then it ends in `DatabaseUnavailable`.
+    """
+
+    def __init__(self, url: str, *, writer: Writer, rng: Random) -> None:
+        self._writer = writer
+        self._lines = [Line(url, part="http", rng=rng, keys_only=False) for _ in range(_LINES)]
+        self._idle: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
+        for line in self._lines:
+            self._idle.put_nowait(line)
+
+    async def create(self, new: Sequence[NewTask]) -> None:
+        """Return when the tasks are durable: all of them, or none."""
+        try:
+            await self._writer.create(new)
+        except Exception as error:
+            raise _translated(error, "It is not known whether the task was created.") from error
+
+    async def find_task(self, id: UUID) -> TaskView | None:
+        return await self._ask(lambda db: insights.find_task(db, id))
+
+    async def list_tasks(
+        self,
+        *,
+        limit: int,
+        before: UUID | None,
+        status: Status | None,
+        ty: str | None,
+        queue: str | None,
+    ) -> list[TaskView]:
+        return await self._ask(
+            lambda db: insights.list_tasks(
+                db, limit=limit, before=before, status=status, ty=ty, queue=queue
+            )
+        )
+
+    async def delete(self, id: TaskId) -> Deletion:
+        return await self._ask(lambda db: tasks.delete(db, id))
+
+    async def list_workers(self) -> list[WorkerView]:
+        return await self._ask(insights.list_workers)
+
+    async def close(self) -> None:
+        for line in self._lines:
+            await line.close()
+
+    async def _ask(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+        give_up_at = monotonic() + _PATIENCE
+        try:
+            async with asyncio.timeout(_ANSWER_MAX):
+                line = await self._idle.get()
+                try:
+                    return await line.carry_out(act, give_up=lambda: monotonic() > give_up_at)
+                finally:
+                    self._idle.put_nowait(line)
+        except Exception as error:
+            raise _translated(error) from error
+
+
+def _translated(error: Exception, doubt: str = "") -> Exception:
+    """Whoever asks over HTTP learns that the database is away, not where it is."""
+    if not is_passing(error):
+        return error
+    return DatabaseUnavailable(
+        f"The database did not answer. {doubt}".rstrip(), hint="Try again in a while."
+    )

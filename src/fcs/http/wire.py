@@ -1,0 +1,123 @@
+"""Tasks on the wire: what a request may say, and what an answer looks like."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Raw
+
+from fcs.domain import json
+from fcs.domain.errors import FcsError
+from fcs.domain.ids import TaskId, WorkerId
+from fcs.domain.task import PRIORITY_MAX, PRIORITY_MIN, LateReport, Status, TaskView
+from fcs.registry.names import QUEUE_PATTERN
+from fcs.registry.signature import DISCRIMINATOR
+
+SCHEDULED_AT_MIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+SCHEDULED_AT_MAX: Final = datetime(9000, 1, 1, tzinfo=UTC)
+
+# Rows may be longer than what the door lets in: jsonb writes numbers out in full.
+_ROW_BYTES_MAX = 64 * json.BYTES_MAX
+
+Moment = Annotated[datetime, Meta(tz=True)]
+Queue = Annotated[str, Meta(extra_json_schema={"pattern": QUEUE_PATTERN})]
+Priority = Annotated[int, Meta(ge=PRIORITY_MIN, le=PRIORITY_MAX)]
+Definition = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Definition"})]
+AnyDefinition = Annotated[
+    Raw,
+    Meta(
+        description="The type and the arguments. Other nodes may know other types.",
+        extra_json_schema={
+            "type": "object",
+            "properties": {DISCRIMINATOR: {"type": "string"}},
+            "required": [DISCRIMINATOR],
+        },
+    ),
+]
+
+
+class NewTaskDocument(
+    msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename={"definition": "def"}
+):
+    """A task to be. Queue and priority are those of its type unless given here."""
+
+    definition: Definition
+    scheduled_at: Moment | None = None
+    queue: Queue | None = None
+    priority: Priority | None = None
+
+
+class CreatedDocument(msgspec.Struct):
+    """The answer to a create."""
+
+    id: TaskId
+
+
+class TaskDocument(msgspec.Struct, rename={"definition": "def"}):
+    """A task as it is."""
+
+    id: TaskId
+    definition: AnyDefinition
+    status: Status
+    worker_id: WorkerId | None
+    queue: str
+    priority: int
+    attempt: int
+    created_at: Moment
+    updated_at: Moment
+    scheduled_at: Moment | None
+    started_at: Moment | None
+    error: str | None
+
+
+class FullTaskDocument(TaskDocument):
+    """A task as it is, and what the worker of a lost run said of it afterwards."""
+
+    late_report: LateReport | None
+
+
+def show(view: TaskView) -> TaskDocument:
+    return TaskDocument(*_fields(view))
+
+
+def show_in_full(view: TaskView) -> FullTaskDocument:
+    return FullTaskDocument(*(*_fields(view), view.late_report))
+
+
+def _fields(view: TaskView) -> tuple[Any, ...]:
+    return (
+        view.id,
+        _definition(view.ty, view.args_text),
+        view.status,
+        view.worker_id,
+        view.queue,
+        view.priority,
+        view.attempt,
+        view.created_at,
+        view.updated_at,
+        view.scheduled_at,
+        view.started_at,
+        view.error,
+    )
+
+
+def _definition(ty: str, args_text: str) -> Raw:
+    """The type and the arguments as one object.
+
+    The row's own text goes out as it is, but only after a look: somebody may have put anything
+    there by hand, and one such row must not spoil a whole list.
+    """
+    head = b'{"' + DISCRIMINATOR.encode() + b'":' + msgspec.json.encode(ty)
+    args = args_text.encode("utf-8", "replace")
+    if not _is_readable(args):
+        return Raw(head + b',"args_unreadable":true}')
+    rest = args.lstrip()[1:].lstrip()
+    return Raw(head + (b"," if rest != b"}" else b"") + rest)
+
+
+def _is_readable(args: bytes) -> bool:
+    try:
+        value = json.parse(args, bytes_max=_ROW_BYTES_MAX)
+    except FcsError:
+        return False
+    return isinstance(value, dict) and DISCRIMINATOR not in value
