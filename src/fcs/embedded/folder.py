@@ -1,0 +1,180 @@
+"""The data folder: private, ours, and holding one cluster of one major version.
+
+fcs.lock        held by the process that runs the server
+pg18/           the cluster
+pg18.new/       a cluster in the making; without its rename it never was
+postgres.log    what the server said
+.s.PGSQL.5432   the socket, unless the path cannot be one
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from fcs.embedded.binaries import Binaries
+from fcs.embedded.errors import PostgresFailed, UnusableFolder
+from fcs.embedded.launch import dismiss, launch
+
+_SOCKET_PATH_BYTES_MAX = 103  # macOS; Linux has room for four more
+_LOG_BYTES_MAX = 4_000_000
+_OURS = re.compile(r"fcs\.lock|pg\d+(\.new)?|postgres\.log(\.old)?|\.s\.PGSQL\..*")
+
+
+def make_private(folder: Path) -> None:
+    """Create the folder, or check that an existing one is ours; only its owner may enter.
+
+    Whoever reaches the socket is the superuser: the folder is the password.
+    """
+    if folder.exists():
+        _refuse_foreign(folder)
+    else:
+        _create(folder)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    foreign = [path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
+    if foreign:
+        raise UnusableFolder(
+            f"{folder} is not a data folder of fcs: it holds {min(foreign)}",
+            hint="choose an empty or a new folder with --data",
+        )
+
+
+def _create(folder: Path) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    # `sudo` often keeps HOME: what root makes in somebody's home shall stay that person's.
+    home = missing[-1].parent.stat() if missing else folder.stat()
+    for path in missing:
+        give_to(path, home)
+
+
+def give_to(path: Path | int, owner: os.stat_result) -> None:
+    if os.geteuid() == 0:
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def major_of_data(folder: Path) -> int | None:
+    """Return the version of the newest cluster in the folder."""
+    majors = [int(path.name[2:]) for path in folder.glob("pg*") if path.name[2:].isdecimal()]
+    return max(majors, default=None)
+
+
+def make_cluster(folder: Path, binaries: Binaries) -> Path:
+    """Return the cluster, made first if need be; killed at any point, it can be called again."""
+    cluster = folder / f"pg{binaries.major}"
+    if not cluster.exists():
+        unfinished = cluster.with_suffix(".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _initdb(unfinished, folder, binaries)
+        unfinished.rename(cluster)
+        _sync(folder)
+    return cluster
+
+
+def _initdb(cluster: Path, folder: Path, binaries: Binaries) -> None:
+    command = [
+        binaries.program("initdb"),
+        f"--pgdata={cluster}",
+        "--username=postgres",
+        "--auth-local=trust",  # not `peer`: in a namespace everybody looks like one user
+        "--auth-host=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-instructions",
+    ]
+    if binaries.major >= 17:
+        command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+
+    process = launch(command, folder=folder, output=subprocess.PIPE)
+    assert process.stdout
+    try:
+        with process.stdout as stdout:
+            output = stdout.read().decode("utf-8", "replace")
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.wait()
+        dismiss(process)
+
+    if process.returncode != 0:
+        shutil.rmtree(cluster, ignore_errors=True)
+        raise PostgresFailed(
+            f"initdb failed in {folder}: {last_words(output)}",
+            hint="free some disk space, choose another folder with --data, "
+            "or give the URL of a running Postgres with --database",
+        )
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def socket_folder(folder: Path) -> Path:
+    """Return where the socket goes: the data folder, or a short name that stands for it."""
+    longest_name = ".s.PGSQL.65535"
+    fits = len(os.fsencode(folder / longest_name)) <= _SOCKET_PATH_BYTES_MAX
+    if fits and "," not in str(folder):  # to a driver, a comma separates hosts
+        return folder
+    return Path("/tmp") / f"fcs-{hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()}"
+
+
+def make_socket_folder(folder: Path) -> None:
+    short = socket_folder(folder)
+    if short == folder:
+        return
+
+    owner = folder.stat()
+    try:
+        short.mkdir(mode=0o700)
+        give_to(short, owner)
+    except FileExistsError:
+        pass
+
+    # Anybody can create names in /tmp, so trust it only if nobody else can have a hand in it.
+    found = short.lstat()
+    if (found.st_uid, found.st_mode & 0o170077) != (owner.st_uid, 0o040000):
+        raise UnusableFolder(
+            f"{short} does not belong to the owner of {folder}",
+            hint=f"remove {short}, or choose a shorter folder with --data",
+        )
+
+
+def remove_socket_folder(folder: Path) -> None:
+    short = socket_folder(folder)
+    if short != folder:
+        try:
+            short.rmdir()
+        except OSError:
+            pass  # never made, or a crashed server left its socket for the next one to replace
+
+
+def open_log(folder: Path) -> int:
+    """Open the server's log for appending; a long one is put aside first."""
+    log = folder / "postgres.log"
+    try:
+        if log.stat().st_size > _LOG_BYTES_MAX:
+            log.replace(log.with_suffix(".log.old"))
+    except FileNotFoundError:
+        pass
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    give_to(fd, folder.stat())
+    return fd
+
+
+def last_words(output: str) -> str:
+    """Pick what a failed program had to say: the line that names the error, or the last one."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"FATAL|PANIC|error:|^fcs:", line)]
+    return (telling or lines or ["it said nothing"])[-1].strip()

@@ -1,0 +1,72 @@
+"""Who may touch a data folder: the one process that holds its lock file.
+
+The kernel takes the lock back when the holder dies, so no lock is ever stale. The holder writes
+its name into the file for others to read; the file stays, since deleting it would race.
+"""
+
+import errno
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from fcs.embedded.errors import AlreadyRunning, UnusableFolder
+from fcs.embedded.folder import give_to
+
+
+class FolderLock:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        if self._fd is not None:
+            return
+
+        fd = os.open(self._folder / "fcs.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        give_to(fd, self._folder.stat())
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _read_holder(fd)
+            os.close(fd)
+            raise self._refusal(error, *holder) from None
+
+        self._fd = fd
+        self.announce(None)
+
+    def announce(self, url: str | None) -> None:
+        """Write down who we are, for `AlreadyRunning` elsewhere."""
+        assert self._fd is not None
+        text = json.dumps({"pid": os.getpid(), "url": url}).encode()
+        os.pwrite(self._fd, text, 0)
+        os.ftruncate(self._fd, len(text))
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _refusal(
+        self, error: OSError, pid: int | None, url: str | None
+    ) -> AlreadyRunning | UnusableFolder:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            return UnusableFolder(
+                f"{self._folder} cannot be locked: {error.strerror}",
+                hint="choose a folder on a local disk with --data",
+            )
+        return AlreadyRunning(
+            f"{self._folder} is in use by {f'process {pid}' if pid else 'another process'}",
+            hint=f"use its database: {url}" if url else "wait until it is up, or stop it",
+            pid=pid,
+            url=url,
+        )
+
+
+def _read_holder(fd: int) -> tuple[int | None, str | None]:
+    """Read who holds the lock; it may not have got round to saying so."""
+    try:
+        holder = json.loads(os.pread(fd, 4096, 0))
+        return holder["pid"], holder["url"]
+    except (ValueError, KeyError, TypeError):
+        return None, None
