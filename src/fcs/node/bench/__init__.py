@@ -1,0 +1,1 @@
+"""What `fcs bench` measures: the raw limit, draining, enqueueing, latency; each in one run."""

@@ -1,0 +1,71 @@
+"""A small cluster for a measurement: real processes, started and stopped around a block."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fcs.database import insights
+from fcs.database.connect import Connection, connect
+from fcs.domain.errors import FcsError
+
+READY_WITHIN = 30.0
+
+
+class BenchFailed(FcsError):
+    """A process of the measurement did not come up or did not get on."""
+
+    code = "bench_failed"
+
+
+@asynccontextmanager
+async def workers(url: str, *, count: int, slots: int) -> AsyncIterator[None]:
+    """So many worker processes, registered and ready."""
+    command = ["work", "--app", "fcs.node.bench.app:app", "--slots", str(slots)]
+    async with _processes(url, [command] * count):
+        await _until_registered(url, count)
+        yield
+
+
+@asynccontextmanager
+async def supervisor(url: str) -> AsyncIterator[None]:
+    """A supervisor process. It may still be starting when the block begins."""
+    async with _processes(url, [["supervise"]]):
+        yield
+
+
+@asynccontextmanager
+async def _processes(url: str, commands: list[list[str]]) -> AsyncIterator[None]:
+    environment = os.environ | {"FCS_DATABASE": url, "FCS_LOG_LEVEL": "warning"}
+    started = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "fcs", *command, env=environment, stdin=asyncio.subprocess.DEVNULL
+        )
+        for command in commands
+    ]
+    try:
+        yield
+    finally:
+        for process in started:
+            if process.returncode is None:
+                process.terminate()
+        for process in started:
+            await process.wait()
+
+
+async def _until_registered(url: str, count: int) -> None:
+    async with await connect(url, part="bench") as db:
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                while len(await _live(db)) < count:
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise BenchFailed(
+                f"{count} workers did not register within {READY_WITHIN:g} s",
+                hint="Run `fcs work -v` by hand to see why.",
+            ) from None
+
+
+async def _live(db: Connection) -> list[insights.WorkerView]:
+    return [worker for worker in await insights.list_workers(db) if worker.state == "live"]

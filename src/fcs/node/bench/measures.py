@@ -1,0 +1,112 @@
+"""The measures: how fast tasks are drained and created, and how soon a lone one starts."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from statistics import quantiles
+from time import monotonic_ns, perf_counter
+from typing import Any
+from uuid import UUID
+
+from fcs.client.app import App
+from fcs.client.handler import Handler
+from fcs.client.ids import new_task_id
+from fcs.database import insights, tasks
+from fcs.database.connect import connect
+from fcs.domain.task import NewTask
+from fcs.node.bench import cluster
+from fcs.node.bench.app import answer, noop
+
+PRELOAD_BATCH = 1_000
+STUCK_AFTER = 60.0
+TOGETHER = 32
+WARM_UP = 20
+
+EVERY = UUID(int=0)
+
+Progress = Callable[[int], None]
+
+
+async def drain_rate(
+    url: str, count: int, *, workers: int, slots: int, progress: Progress
+) -> float:
+    """Tasks per second, from the first begin to the last end, by the database's clock."""
+    await _preload(url, count)
+    async with (
+        cluster.workers(url, count=workers, slots=slots),
+        cluster.supervisor(url),
+        await connect(url, part="bench") as db,
+    ):
+        span, moved_at = insights.Span(0, 0.0), perf_counter()
+        while span.tasks < count:
+            await asyncio.sleep(0.2)
+            before, span = span, await insights.finished_span(db, since=EVERY)
+            if span.tasks > before.tasks:
+                moved_at = perf_counter()
+            elif perf_counter() - moved_at > STUCK_AFTER:
+                raise cluster.BenchFailed(
+                    f"{count - span.tasks} of {count} tasks did not end",
+                    hint="Run `fcs supervise -v` and `fcs work -v` by hand to see why.",
+                )
+            progress(span.tasks)
+        return count / span.seconds
+
+
+async def _preload(url: str, count: int) -> None:
+    async with await connect(url, part="bench") as db:
+        for start in range(0, count, PRELOAD_BATCH):
+            size = min(PRELOAD_BATCH, count - start)
+            await tasks.create(db, [NewTask(new_task_id(), "noop", b"{}") for _ in range(size)])
+
+
+async def enqueue_rate(url: str, count: int) -> float:
+    """Tasks per second from one caller that waits for each."""
+    handler = _client(url)
+    began = perf_counter()
+    for _ in range(count):
+        await handler.enqueue()
+    return count / (perf_counter() - began)
+
+
+async def enqueue_together_rate(url: str, count: int) -> float:
+    """Tasks per second from `TOGETHER` callers in one process, each waiting for its own."""
+    handler = _client(url)
+
+    async def caller() -> None:
+        for _ in range(count // TOGETHER):
+            await handler.enqueue()
+
+    began = perf_counter()
+    await asyncio.gather(*(caller() for _ in range(TOGETHER)))
+    return count / (perf_counter() - began)
+
+
+async def enqueue_many_rate(url: str, count: int) -> float:
+    """Tasks per second by `enqueue_many` of them all."""
+    handler = _client(url)
+    began = perf_counter()
+    await handler.enqueue_many({} for _ in range(count))
+    return count / (perf_counter() - began)
+
+
+async def latency(url: str, count: int) -> tuple[float, float]:
+    """Milliseconds from the call of `enqueue` to the body's first line, idle: p50 and p99."""
+    handler = App(database=url).task(answer.task_type.function)
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inbox:
+        inbox.bind(("127.0.0.1", 0))
+        inbox.setblocking(False)
+        port = inbox.getsockname()[1]
+        waited: list[float] = []
+        async with cluster.workers(url, count=1, slots=8), cluster.supervisor(url):
+            for _ in range(WARM_UP + count):
+                await handler.enqueue(port=port, sent_at=monotonic_ns())
+                waited.append(int(await loop.sock_recv(inbox, 64)) / 1e6)
+                await asyncio.sleep(0.01)
+    cuts = quantiles(waited[WARM_UP:], n=100)
+    return cuts[49], cuts[98]
+
+
+def _client(url: str) -> Handler[[], Coroutine[Any, Any, None]]:
+    """The no-op type in an app of its own, so that each measure opens its own connections."""
+    return App(database=url).task(noop.task_type.function)

@@ -1,0 +1,42 @@
+"""The raw limit: what this Postgres could do for any task queue, over one connection."""
+
+from time import perf_counter
+from uuid import uuid4
+
+from fcs.client.ids import new_task_id
+from fcs.database import rawlimit
+from fcs.database.connect import connect
+
+BATCH = 1_000
+
+
+async def lifecycle_rate(url: str, tasks: int) -> float:
+    """Tasks per second: copied in, then dispatched, begun and finished in batches."""
+    ids = [new_task_id() for _ in range(tasks)]
+    worker_id = uuid4()
+    async with await connect(url, part="bench", keys_only=True) as db:
+        await rawlimit.create_table(db)
+        try:
+            began = perf_counter()
+            await rawlimit.copy_in(db, ids)
+            for start in range(0, tasks, BATCH):
+                batch, run_id = ids[start : start + BATCH], uuid4()
+                await rawlimit.dispatch(db, batch, worker_id=worker_id)
+                await rawlimit.begin(db, batch, worker_id=worker_id, run_id=run_id)
+                await rawlimit.finish(db, batch, run_id=run_id)
+            return tasks / (perf_counter() - began)
+        finally:
+            await rawlimit.drop_table(db)
+
+
+async def insert_rate(url: str, tasks: int) -> float:
+    """Inserts per second, one a commit, each durable before the next."""
+    async with await connect(url, part="bench", keys_only=True) as db:
+        await rawlimit.create_table(db)
+        try:
+            began = perf_counter()
+            for _ in range(tasks):
+                await rawlimit.insert_one(db, new_task_id())
+            return tasks / (perf_counter() - began)
+        finally:
+            await rawlimit.drop_table(db)

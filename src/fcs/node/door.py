@@ -1,0 +1,92 @@
+"""The HTTP door of a worker process: where it listens, and what it needs to answer."""
+
+import asyncio
+import logging
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import msgspec
+
+from fcs import __version__, http
+from fcs.client.ids import new_task_id
+from fcs.database.writer import Writer
+from fcs.http import Check, Store, Tokens, check_listen
+from fcs.registry import Registry
+from fcs.worker.runtime import Worker
+
+log = logging.getLogger(__name__)
+
+
+class DoorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to listen. `token_file` holds one bearer token a line; see `check_listen`."""
+
+    host: str
+    port: int
+    token_file: str | None = None
+    behind_proxy: bool = False
+
+
+class Door:
+    """Opened before the worker is registered, so that its address can be told."""
+
+    def __init__(self, url: str, registry: Registry, options: DoorOptions) -> None:
+        self._registry, self._options = registry, options
+        self._writer = Writer(url, rng=SystemRandom())
+        self._store = Store(url, writer=self._writer, rng=SystemRandom())
+        self._serving: asyncio.Task[None] | None = None
+        self.worker: Worker | None = None
+
+    async def open(self, group: asyncio.TaskGroup) -> str:
+        """Start to serve; return the address, as HOST:PORT. Raises `ListenRefused`."""
+        options = self._options
+        check_host = check_listen(
+            options.host,
+            options.port,
+            token_file=options.token_file,
+            behind_proxy=options.behind_proxy,
+        )
+        app = http.create_app(
+            registry=self._registry,
+            store=self._store,
+            new_id=new_task_id,
+            checks={"database": self._check_database, "worker": self._check_worker},
+            version=__version__,
+            check_host=check_host,
+            tokens=Tokens.read(Path(options.token_file)) if options.token_file else None,
+        )
+        bound: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+        serving = group.create_task(
+            http.serve(
+                app,
+                host=options.host,
+                port=options.port,
+                on_bound=lambda *address: bound.set_result(address),
+            )
+        )
+        first: list[asyncio.Future[Any]] = [serving, bound]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        self._serving = serving
+        address = "{}:{}".format(*bound.result())
+        log.info("http ready: address=%s", address)
+        return address
+
+    async def close(self) -> None:
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait([self._serving])
+        await self._writer.close()
+        await self._store.close()
+
+    async def _check_database(self) -> Check:
+        await self._store.list_workers()
+        return Check(ok=True)
+
+    async def _check_worker(self) -> Check:
+        if self.worker is None:
+            return Check(ok=False, detail="not registered yet")
+        if not self.worker.is_trusted():
+            return Check(ok=False, detail="no heartbeat was acknowledged lately; nothing is begun")
+        return Check(ok=True)
