@@ -11,7 +11,8 @@ from fcs.client.ids import new_task_id
 from fcs.client.store import Store
 from fcs.client.task import Task
 from fcs.database import tasks
-from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.errors import InvalidInput
+from fcs.domain.moments import checked_moment
 from fcs.domain.task import NewTask
 from fcs.registry import TaskType, check_priority, check_queue
 
@@ -19,7 +20,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 AnyConnection = psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
-YEAR_MAX = 9000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,13 @@ class Handler(Generic[P, R]):
         """
         changes: dict[str, Any] = {}
         if scheduled_at is not None:
-            changes["scheduled_at"] = _checked_moment(scheduled_at)
+            changes["scheduled_at"] = checked_moment(scheduled_at)
         if queue is not None:
             changes["queue"] = check_queue(queue)
         if priority is not None:
             changes["priority"] = check_priority(priority)
         if connection is not None:
-            changes["connection"] = connection
+            changes["connection"] = _checked_connection(connection)
         options = replace(self._options, **changes)
         return Handler(self._function, self.task_type, self._store, options)
 
@@ -153,22 +153,6 @@ class Handler(Generic[P, R]):
                 error.add_note(f"in call number {len(new) + 1} of enqueue_many")
                 raise
         return new
-
-
-def _checked_moment(moment: datetime) -> datetime:
-    if moment.tzinfo is None or moment.utcoffset() is None:
-        raise InvalidInput(
-            f"scheduled_at {moment.isoformat()} has no time zone",
-            hint="Use an aware datetime, as datetime.now(UTC) + timedelta(hours=1).",
-            problems=[Problem("/scheduled_at", "has no time zone")],
-        )
-    if not 1970 < moment.year < YEAR_MAX:
-        raise InvalidInput(
-            f"scheduled_at {moment.isoformat()} is out of range",
-            hint=f"Choose a moment between the years 1971 and {YEAR_MAX - 1}.",
-            problems=[Problem("/scheduled_at", "is out of range")],
-        )
-    return moment
 
 
 def _wrong_twin(used: str, wanted: str, kind: str) -> InvalidInput:

@@ -1,7 +1,6 @@
 """From the body of a create request to new tasks, or to an error that names every wrong place."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -10,8 +9,9 @@ from fcs.domain import json
 from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.ids import TaskId
 from fcs.domain.json import pointer
+from fcs.domain.moments import checked_moment
 from fcs.domain.task import NewTask
-from fcs.http.wire import SCHEDULED_AT_MAX, SCHEDULED_AT_MIN, NewTaskDocument
+from fcs.http.wire import NewTaskDocument
 from fcs.registry import Registry, check_queue
 from fcs.registry.problems import explain, find_problem, near_match
 from fcs.registry.signature import DISCRIMINATOR
@@ -76,8 +76,7 @@ def _read_one(value: Any, text: bytes, registry: Registry, new_id: Callable[[], 
         args=args,
         queue=task_type.queue if asked.queue is None else asked.queue,
         priority=task_type.priority if asked.priority is None else asked.priority,
-        # Postgres knows offsets of less than 16 hours only.
-        scheduled_at=None if at is None else at.astimezone(UTC),
+        scheduled_at=None if at is None else checked_moment(at),
     )
 
 
@@ -90,11 +89,8 @@ def _decode(text: bytes) -> NewTaskDocument:
 
     if asked.queue is not None:
         check_queue(asked.queue)
-    at = asked.scheduled_at
-    if at is not None and not SCHEDULED_AT_MIN <= at < SCHEDULED_AT_MAX:
-        raise _invalid(
-            "/scheduled_at", "out of range", "Choose a moment between the years 1970 and 9000."
-        )
+    if asked.scheduled_at is not None:
+        checked_moment(asked.scheduled_at)
     return asked
 
 

@@ -106,7 +106,7 @@ def _paths(
                 "operationId": "listTasks",
                 "summary": "List tasks, newest first",
                 "parameters": [
-                    {"name": name, "in": "query", "schema": schema}
+                    {"name": name, "in": "query", "schema": schema, "allowEmptyValue": True}
                     for name, schema in query.items()
                 ],
                 "responses": {

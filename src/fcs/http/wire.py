@@ -1,7 +1,7 @@
 """Tasks on the wire: what a request may say, and what an answer looks like."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw
@@ -12,9 +12,6 @@ from fcs.domain.ids import TaskId, WorkerId
 from fcs.domain.task import PRIORITY_MAX, PRIORITY_MIN, LateReport, Status, TaskView
 from fcs.registry.names import QUEUE_PATTERN
 from fcs.registry.signature import DISCRIMINATOR
-
-SCHEDULED_AT_MIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
-SCHEDULED_AT_MAX: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 # Rows may be longer than what the door lets in: jsonb writes numbers out in full.
 _ROW_BYTES_MAX = 64 * json.BYTES_MAX
