@@ -150,7 +150,7 @@ def _inspect_value(value: Any, path: tuple[str | int, ...]) -> None:
 def _inspect_object(pairs: _Object, path: tuple[str | int, ...]) -> None:
     seen = set()
     for key, item in pairs:
-        _inspect_text(key, path)
+        _inspect_text(key, path)  # first, so that no place is named by an unspeakable key
         if key in seen:
             raise _wrong("the key is given twice", (*path, key))
         seen.add(key)
@@ -173,10 +173,9 @@ def _inspect_text(text: str, path: tuple[str | int, ...]) -> None:
 
 
 def _wrong(message: str, path: tuple[str | int, ...]) -> InvalidJson:
-    # Keys come from outside: the place must be as fit to be printed and stored as anything else.
-    place = _LONE_SURROGATE.sub("\ufffd", pointer(*path)).replace("\0", "\ufffd")
     return InvalidJson(
-        f"The JSON text cannot be accepted: {message}.", problems=[Problem(place, message)]
+        f"The JSON text cannot be accepted: {message}.",
+        problems=[Problem(pointer(*path), message)],
     )
 
 

@@ -28,5 +28,6 @@ def schema(cls: type[Any]) -> dict[str, Any]:
     """The JSON Schema of a model (msgspec's `schema_hook`)."""
     if is_model(cls):
         described: dict[str, Any] = cls.model_json_schema()
-        return described
+        # References into `$defs` would lead nowhere once the schema stands in a larger one.
+        return {"type": "object"} if "$defs" in described else described
     raise NotImplementedError

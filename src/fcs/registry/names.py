@@ -10,8 +10,8 @@ from fcs.domain.task import PRIORITY_MAX, PRIORITY_MIN
 QUEUE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 TYPE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_.-]{0,199}$"
 
-_QUEUE = re.compile(QUEUE_PATTERN.rstrip("$"))
-_TYPE = re.compile(TYPE_PATTERN.rstrip("$"))
+_QUEUE = re.compile(QUEUE_PATTERN)
+_TYPE = re.compile(TYPE_PATTERN)
 
 
 def check_queue(name: str) -> str:

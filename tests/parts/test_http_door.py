@@ -1,0 +1,412 @@
+"""The door: guards, headers, health, documentation, and a problem document for every error."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from tests.parts.http_service import NOWHERE, Service, assert_problem, is_fine, serving
+
+from fcs.domain.errors import FcsError, InvalidSettings
+from fcs.http import Check, Tokens, serve
+from fcs.http import protocol as http_protocol
+from fcs.http.errors import ListenRefused
+from fcs.http.problems import KINDS
+
+TOKEN = "correct-horse-battery-staple"
+TASK = {"def": {"ty": "baz"}}
+
+
+@pytest.fixture(scope="module")
+async def service() -> AsyncIterator[Service]:
+    """Without a database: nothing here needs one."""
+    async with serving(NOWHERE) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/", 404, "not_found"),
+        ("GET", "/tasks/", 404, "not_found"),
+        ("GET", "/%ff%00%0d%0a", 404, "not_found"),
+        ("PUT", "/tasks", 405, "method_not_allowed"),
+        ("OPTIONS", "/tasks", 405, "method_not_allowed"),
+        ("GET", "/tasks/batch", 405, "method_not_allowed"),
+        ("POST", "/tasks/x", 405, "method_not_allowed"),
+        ("DELETE", "/docs", 405, "method_not_allowed"),
+    ],
+)
+async def test_every_error_is_a_problem_document(
+    service: Service, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await service.client.request(method, path)
+    assert_problem(answer, status, code)
+    if status == 405:
+        assert answer.headers["allow"]
+
+
+async def test_heads_have_no_body(service: Service) -> None:
+    answer = await service.client.head("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_answers_carry_their_headers(service: Service) -> None:
+    for path in ("/healthz", "/nothing", "/docs", "/openapi.json", "/docs/style.css"):
+        headers = (await service.client.get(path)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "access-control-allow-origin" not in headers
+        assert "server" not in headers
+
+
+async def test_request_ids_come_back(service: Service) -> None:
+    own = await service.client.get("/healthz", headers={"X-Request-Id": "trace-7.a_B"})
+    assert own.headers["x-request-id"] == "trace-7.a_B"
+
+    made = [(await service.client.get("/healthz")).headers["x-request-id"] for _ in range(3)]
+    assert len(set(made)) == 3
+
+
+@pytest.mark.parametrize("given", ["a b", "x" * 65, '"><script>', "é"])
+async def test_odd_request_ids_are_replaced(service: Service, given: str) -> None:
+    sent = {b"X-Request-Id": given.encode("latin-1")}
+    answer = await service.client.get("/nothing", headers=sent)
+    assert re.fullmatch(r"[0-9a-f]+-[0-9a-f]+", answer.headers["x-request-id"])
+    assert_problem(answer, 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:80", "127.0.0.1", "127.1.2.3:1", "[::1]:8"]
+)
+async def test_names_of_loopback_are_welcome(service: Service, host: str) -> None:
+    answer = await service.client.get("/healthz", headers={"Host": host})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "localhost.evil.example", "10.0.0.1", "[::2]", "localhost:x", "", "a@b"],
+)
+async def test_other_names_are_not(service: Service, host: str) -> None:
+    answer = await service.client.get("/healthz", headers={"Host": host})
+    assert_problem(answer, 403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    ],
+)
+async def test_foreign_pages_are_refused(service: Service, headers: dict[str, str]) -> None:
+    assert_problem(await service.post(TASK, **headers), 403, "forbidden")
+    assert_problem(await service.client.get("/tasks", headers=headers), 403, "forbidden")
+
+
+async def test_a_form_of_a_foreign_page_cannot_navigate_into_a_create(service: Service) -> None:
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    }
+    assert_problem(await service.post(TASK, **link), 403, "forbidden")
+    # Following a link to the documentation is no attack.
+    assert (await service.client.get("/docs", headers=link)).status_code == 200
+
+
+async def test_our_own_pages_may_ask(service: Service) -> None:
+    own = {"Origin": f"http://{service.host}:{service.port}", "Sec-Fetch-Site": "same-origin"}
+    assert (await service.client.get("/openapi.json", headers=own)).status_code == 200
+
+
+async def test_with_tokens_only_the_health_probe_is_open() -> None:
+    async with serving(NOWHERE, tokens=Tokens(f"# ours\n{TOKEN}\n"), check_host=False) as service:
+        get = service.client.get
+        for path in ("/tasks", "/workers", "/readyz", "/openapi.json", "/docs", "/nothing"):
+            answer = await get(path)
+            assert_problem(answer, 401, "unauthenticated")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert_problem(await service.post(TASK), 401, "unauthenticated")
+        assert (await get("/healthz", headers={"Host": "fcs.example"})).status_code == 200
+
+        for wrong in ("Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", TOKEN):
+            answer = await get("/docs", headers={"Authorization": wrong})
+            assert_problem(answer, 401, "unauthenticated")
+        for right in (f"Bearer {TOKEN}", f"bearer  {TOKEN}"):
+            answer = await get("/docs", headers={"Authorization": right})
+            assert answer.status_code == 200
+
+
+async def test_alive_asks_nobody_and_ready_asks_the_parts(caplog: pytest.LogCaptureFixture) -> None:
+    async def away() -> Check:
+        return Check(ok=False, detail="no heartbeat")
+
+    async def breaks() -> Check:
+        raise RuntimeError("secret")
+
+    checks = {"database": is_fine, "worker": away, "leader": breaks}
+    async with serving(NOWHERE, checks=checks) as service:
+        assert (await service.client.get("/healthz")).json() == {"status": "ok"}
+
+        answer = await service.client.get("/readyz")
+        assert_problem(answer, 503, "not_ready")
+        assert answer.json()["detail"] == "Not ready: worker, leader."
+        assert "checks" not in answer.json()
+
+        found = (await service.client.get("/readyz?verbose")).json()["checks"]
+        assert found["database"] == {"ok": True, "detail": "fine"}
+        assert found["worker"] == {"ok": False, "detail": "no heartbeat"}
+        assert found["leader"]["ok"] is False
+        assert "secret" not in found["leader"]["detail"]
+    assert "secret" in caplog.text
+
+
+async def test_ready_when_all_parts_are(service: Service) -> None:
+    assert (await service.client.get("/readyz")).json() == {"status": "ok"}
+    verbose = (await service.client.get("/readyz?verbose")).json()
+    assert verbose == {"status": "ok", "checks": {"parts": {"ok": True, "detail": "fine"}}}
+
+
+async def test_without_a_database_requests_are_told_to_come_again(service: Service) -> None:
+    answers = await asyncio.gather(
+        service.post(TASK),
+        service.client.get("/tasks"),
+        service.client.get("/workers"),
+        service.client.get("/tasks/205109a7-bcd4-4106-a960-ab45b4c42df8"),
+    )
+    for answer in answers:
+        assert_problem(answer, 503, "database_unavailable")
+        assert answer.headers["retry-after"] == "1"
+        assert "127.0.0.1:1" not in answer.text
+
+
+@pytest.mark.parametrize("error", [RuntimeError, InvalidSettings])
+async def test_a_fault_of_ours_tells_nothing(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[Exception],
+) -> None:
+    def break_down(*_: object, **__: object) -> None:
+        raise error("select secret from /src/fcs/x.py")
+
+    monkeypatch.setattr("fcs.http.tasks.read_tasks", break_down)
+    with caplog.at_level(logging.ERROR):
+        answer = await service.post(TASK)
+    assert_problem(answer, 500, "internal_error")
+    assert answer.json()["request_id"] in caplog.text
+    assert "select secret" in caplog.text
+
+
+async def test_what_is_not_http_gets_a_problem_too(service: Service) -> None:
+    for data in (
+        b"NONSENSE\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 40_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+        b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n",
+    ):
+        head, _, body = (await service.send_raw(data)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert json.loads(body)["code"] == "bad_request"
+
+
+async def test_a_websocket_is_not_offered(service: Service) -> None:
+    answer = await service.send_raw(
+        b"GET /tasks HTTP/1.1\r\nHost: evil.example\r\nConnection: Upgrade, close\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 20\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]
+)
+async def test_a_body_that_never_ends_times_out(
+    service: Service, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+    head, _, document = (await service.send_raw(HEAD + body)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(document)["code"] == "request_timeout"
+
+
+@pytest.mark.parametrize("data", [b"", b"GET /tasks HTTP/1.1\r\nHost: local"])
+async def test_a_head_that_never_ends_is_hung_up_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+    with suppress(ConnectionError):
+        assert await service.send_raw(data) == b""
+
+
+async def test_a_second_head_that_never_ends_is_hung_up_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+    whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    reader, writer = await asyncio.open_connection(service.host, service.port)
+    writer.write(whole)
+    await reader.readuntil(b'{"status":"ok"}')
+    writer.write(whole[:-2])
+    async with asyncio.timeout(20):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_an_answer_may_take_longer_than_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+
+    async def slow() -> Check:
+        await asyncio.sleep(0.4)
+        return Check(ok=True)
+
+    async with serving(NOWHERE, checks={"slow": slow}) as service:
+        assert (await service.client.get("/readyz")).status_code == 200
+
+
+async def test_an_unread_body_that_never_ends_is_hung_up_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+    reader, writer = await asyncio.open_connection(service.host, service.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert await reader.readuntil(b'{"status":"ok"}')
+    with suppress(ConnectionError):
+        while not reader.at_eof():
+            writer.write(b"1\r\nx\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+    writer.close()
+
+
+async def test_connections_stay_open_between_requests(service: Service) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    reader, writer = await asyncio.open_connection(service.host, service.port)
+    writer.write(request * 2)
+    for _ in range(2):
+        await reader.readuntil(b'{"status":"ok"}')
+    writer.write(request)
+    await reader.readuntil(b'{"status":"ok"}')
+    writer.close()
+
+
+async def test_a_cancelled_server_lets_requests_end_and_frees_its_port() -> None:
+    asked, answer_now = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> Check:
+        asked.set()
+        await answer_now.wait()
+        return Check(ok=True)
+
+    async with serving(NOWHERE, checks={"slow": slow}) as service:
+        request = asyncio.create_task(service.client.get("/readyz"))
+        await asked.wait()
+        service.part.cancel()
+        await asyncio.sleep(0)
+        answer_now.set()
+        assert (await request).status_code == 200
+        with pytest.raises(asyncio.CancelledError):
+            await service.part
+
+        async with asyncio.timeout(10):
+            bound = asyncio.Event()
+            again = asyncio.create_task(
+                serve(
+                    _no_app, host=service.host, port=service.port, on_bound=lambda *_: bound.set()
+                )
+            )
+            await bound.wait()
+        again.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await again
+
+
+async def _no_app(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+async def test_signals_are_left_to_the_process(service: Service) -> None:
+    import signal
+
+    await service.client.get("/healthz")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "reason"),
+    [("192.0.2.1", 0, "192.0.2.1"), ("no-such-host.invalid", 0, "no-such-host.invalid")],
+)
+async def test_an_address_that_is_not_ours_is_an_error_with_advice(
+    host: str, port: int, reason: str
+) -> None:
+    with pytest.raises(ListenRefused, match=reason) as refusal:
+        await serve(_no_app, host=host, port=port, on_bound=lambda *_: None)
+    assert refusal.value.hint
+
+
+async def test_a_busy_port_is_an_error_with_advice(service: Service) -> None:
+    with pytest.raises(FcsError, match=f"Port {service.port} .* is taken") as refusal:
+        await serve(_no_app, host=service.host, port=service.port, on_bound=lambda *_: None)
+    assert "--listen" in refusal.value.hint
+
+
+async def test_the_description_lists_every_type_with_its_arguments(service: Service) -> None:
+    description = (await service.client.get("/openapi.json")).json()
+    assert description["openapi"] == "3.1.0"
+    schemas = description["components"]["schemas"]
+    mapping = schemas["Definition"]["discriminator"]["mapping"]
+    assert list(mapping) == ["baz", "note", "resize"]
+    assert [part["$ref"] for part in schemas["Definition"]["oneOf"]] == list(mapping.values())
+    assert set(schemas["resize"]["properties"]) == {"ty", "photo", "width"}
+    assert schemas["TaskDocument"]["properties"]["created_at"]["format"] == "date-time"
+    assert schemas["TaskDocument"]["properties"]["status"]["$ref"]
+
+    refs = re.findall(r'"\$ref":"#/([^"]+)"', (await service.client.get("/openapi.json")).text)
+    assert refs
+    for ref in refs:
+        place = description
+        for step in ref.split("/"):
+            place = place[step]
+
+
+async def test_the_description_names_paths_and_methods_that_exist(service: Service) -> None:
+    description = (await service.client.get("/openapi.json")).json()
+    for path, item in description["paths"].items():
+        methods = {method.upper() for method in item if method != "parameters"}
+        answer = await service.client.request("PATCH", path.replace("{id}", "x"))
+        assert_problem(answer, 405, "method_not_allowed")
+        assert set(answer.headers["allow"].split(", ")) - {"HEAD"} == methods
+
+
+async def test_the_page_of_documentation_runs_nothing_and_escapes_everything(
+    service: Service,
+) -> None:
+    answer = await service.client.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "<script" not in answer.text
+    assert "style=" not in answer.text
+    assert "http:" not in answer.text
+    assert "https:" not in answer.text
+    assert "&lt;b&gt;width&lt;/b&gt;" in answer.text
+    assert "{&quot;def&quot;:{&quot;ty&quot;:&quot;resize&quot;" in answer.text
+    for code in KINDS:
+        assert f'id="{code}"' in answer.text
+    for link in re.findall(r'href="([^"#]+)"', answer.text):
+        assert (await service.client.get(f"/{link}")).status_code == 200

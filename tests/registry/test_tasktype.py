@@ -1,0 +1,306 @@
+"""A function's signature decides which arguments pass, when they are packed, checked and bound."""
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta
+
+from fcs.domain.errors import InvalidArguments, InvalidInput, InvalidJson
+from fcs.registry import InvalidTaskType, TaskType
+
+PHOTO = UUID("205109a7-bcd4-4106-a960-ab45b4c42df8")
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass
+class Crop:
+    x: int
+    y: int = 0
+
+
+class Limits(TypedDict, total=False):
+    memory: int
+
+
+class Frame(msgspec.Struct, forbid_unknown_fields=True):
+    width: Annotated[int, Meta(gt=0)]
+
+
+class Model:
+    """Looks to fcs as a model of pydantic does."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    @classmethod
+    def model_validate_json(cls, text: bytes) -> "Model":
+        value = msgspec.json.decode(text)
+        if not isinstance(value, dict) or not isinstance(value.get("n"), int):
+            raise ValueError("n must be an integer")
+        return cls(value["n"])
+
+    def model_dump_json(self) -> str:
+        return f'{{"n": {self.n}}}'
+
+    @classmethod
+    def model_json_schema(cls) -> dict[str, Any]:
+        return {"type": "object", "properties": {"n": {"type": "integer"}}}
+
+
+async def resize(  # type: ignore[no-untyped-def]
+    photo: UUID,
+    width: Annotated[int, Meta(gt=0)] = 800,
+    *,
+    crop: Crop | None = None,
+    frame: Frame | None = None,
+    colour: Colour = Colour.RED,
+    mode: Literal["fast", "good"] = "good",
+    at: datetime | None = None,
+    price: Decimal = Decimal("1.50"),
+    limits: Limits | None = None,
+    model: Model | None = None,
+    tags: list[str] = [],  # noqa: B006 - the default stays out of the JSON
+    counts: dict[str, int] | None = None,
+    extra=None,
+) -> None:
+    """Resize a photo
+    to a width.
+
+    More is told here.
+    """
+
+
+@pytest.fixture(scope="module")
+def resizing() -> TaskType:
+    return TaskType(resize)
+
+
+def test_a_type_is_named_and_described_by_its_function(resizing: TaskType) -> None:
+    assert resizing.name == "resize"
+    assert resizing.doc == "Resize a photo to a width."
+    assert resizing.is_async
+    assert not TaskType(_plain).is_async
+    assert TaskType(_plain, name="mail.send").name == "mail.send"
+    assert (resizing.queue, resizing.priority) == ("default", 0)
+
+
+def test_a_call_is_packed_as_given_and_nothing_else(resizing: TaskType) -> None:
+    assert resizing.pack(PHOTO) == b'{"photo":"205109a7-bcd4-4106-a960-ab45b4c42df8"}'
+    assert resizing.pack(PHOTO, 5) == resizing.pack(width=5, photo=PHOTO)
+    assert TaskType(_nothing).pack() == b"{}"
+
+
+def test_values_come_back_as_they_went(resizing: TaskType) -> None:
+    given = {
+        "photo": PHOTO,
+        "width": 5,
+        "crop": Crop(1, 2),
+        "frame": Frame(3),
+        "colour": Colour.BLUE,
+        "mode": "fast",
+        "at": datetime(2026, 1, 1, 12, tzinfo=UTC),
+        "price": Decimal("2.50"),
+        "limits": {"memory": 7},
+        "tags": ["a", "b"],
+        "counts": {"x": 1},
+        "extra": {"any": [None, 1.5, True]},
+    }
+    assert resizing.bind(resizing.pack(**given)) == given
+
+
+def test_a_model_comes_back_as_a_model(resizing: TaskType) -> None:
+    bound = resizing.bind(resizing.pack(PHOTO, model=Model(3)))
+    assert isinstance(bound["model"], Model)
+    assert bound["model"].n == 3
+
+
+def test_exact_numbers_stay_exact(resizing: TaskType) -> None:
+    text = b'{"photo":"%s","price":1.234567890123456789012345}' % str(PHOTO).encode()
+    assert resizing.bind(resizing.check(text))["price"] == Decimal("1.234567890123456789012345")
+
+
+def test_left_out_arguments_are_left_to_the_function(resizing: TaskType) -> None:
+    assert resizing.bind(b'{"photo":"205109a7-bcd4-4106-a960-ab45b4c42df8"}') == {"photo": PHOTO}
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "place"),
+    [
+        ((), {}, "/photo"),
+        ((PHOTO, "5"), {}, "/width"),
+        ((PHOTO, True), {}, "/width"),
+        ((PHOTO, 5.0), {}, "/width"),
+        ((PHOTO, None), {}, "/width"),
+        ((PHOTO, 0), {}, "/width"),
+        (("no uuid",), {}, "/photo"),
+        ((PHOTO,), {"photo": PHOTO}, "/photo"),
+        ((PHOTO,), {"widht": 1}, "/widht"),
+        ((PHOTO,), {"ty": "resize"}, "/ty"),
+        ((PHOTO,), {"tags": ["a", 1]}, "/tags/1"),
+        ((PHOTO,), {"crop": {"x": "one"}}, "/crop/x"),
+        ((PHOTO,), {"frame": {"width": 1, "height": 2}}, "/frame/height"),
+        ((PHOTO,), {"frame": Frame(0)}, "/frame/width"),
+        ((PHOTO,), {"counts": {"a": "b"}}, "/counts"),
+        ((PHOTO,), {"colour": "green"}, "/colour"),
+        ((PHOTO,), {"mode": "bad"}, "/mode"),
+        ((PHOTO,), {"model": {"n": "x"}}, "/model"),
+        ((PHOTO,), {"extra": float("nan")}, "/extra"),
+        ((PHOTO,), {"extra": {"a": [float("inf")]}}, "/extra"),
+        ((PHOTO,), {"extra": object()}, "/extra"),
+        ((PHOTO,), {"extra": "\ud800"}, "/extra"),
+        ((PHOTO,), {"extra": 10**5_000}, "/extra"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(
+    resizing: TaskType, args: tuple[Any, ...], kwargs: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(InvalidArguments) as refusal:
+        resizing.pack(*args, **kwargs)
+    assert [problem.pointer for problem in refusal.value.problems] == [place]
+    assert "resize" in str(refusal.value) or "'extra'" in str(refusal.value)
+
+
+def test_too_many_positional_arguments_are_refused(resizing: TaskType) -> None:
+    with pytest.raises(InvalidArguments, match="takes 2 arguments by position; 3 were given"):
+        resizing.pack(PHOTO, 1, 2)
+
+
+@pytest.mark.parametrize("value", ["a\0b", {"a": {1: 1, "1": 2}}])
+def test_what_postgres_or_others_cannot_read_is_refused(resizing: TaskType, value: object) -> None:
+    with pytest.raises(InvalidJson):
+        resizing.pack(PHOTO, extra=value)
+
+
+def test_bottomless_values_are_refused(resizing: TaskType) -> None:
+    ring: list[object] = []
+    ring.append(ring)
+    with pytest.raises(InvalidArguments, match="'extra' cannot be written"):
+        resizing.pack(PHOTO, extra=ring)
+
+    deep: object = 1
+    for _ in range(70):
+        deep = [deep]
+    with pytest.raises(InvalidJson, match="nested"):
+        resizing.pack(PHOTO, extra=deep)
+
+
+def test_none_is_still_allowed_beside_the_search_for_nan(resizing: TaskType) -> None:
+    packed = resizing.pack(PHOTO, extra=[None, 1.5], model=Model(1), counts=None)
+    assert resizing.bind(packed)["extra"] == [None, 1.5]
+
+
+def test_a_typo_gets_a_hint(resizing: TaskType) -> None:
+    with pytest.raises(InvalidArguments) as refusal:
+        resizing.pack(PHOTO, widht=1)
+    assert refusal.value.hint == "Did you mean 'width'?"
+
+
+def test_an_error_says_which_arguments_there_are() -> None:
+    with pytest.raises(InvalidArguments) as refusal:
+        TaskType(_plain).pack(zzz=1)
+    assert refusal.value.hint == "'_plain' takes to, subject."
+
+
+@pytest.mark.parametrize("text", [b"[]", b"null", b'{"to":1}', b"{", b"\xff", b"[" * 100_000])
+def test_rows_that_do_not_fit_are_refused_before_begin(text: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        TaskType(_plain).bind(text)
+    with pytest.raises(InvalidInput):
+        TaskType(_plain).check(text)
+
+
+def test_json_from_outside_is_read_strictly() -> None:
+    assert TaskType(_plain).check(b' {"to": "a"} ') == b'{"to":"a"}'
+    for text in (b'{"to":"a","to":"b"}', b'{"to":"\\u0000"}'):
+        with pytest.raises(InvalidJson):
+            TaskType(_plain).check(text)
+
+
+def test_the_tag_may_come_along_but_must_be_right() -> None:
+    mailing = TaskType(_plain)
+    assert mailing.check(b'{"to":"a","ty":"_plain"}') == b'{"to":"a"}'
+    assert TaskType(_nothing).normalise(b'{"ty":"_nothing"}') == b"{}"
+    with pytest.raises(InvalidArguments):
+        mailing.check(b'{"to":"a","ty":"other"}')
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text("abc:\\é\u2028"),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("abc:"), inner),
+    max_leaves=10,
+)
+
+
+@given(json_values)
+def test_any_json_passes_through_an_open_parameter(value: object) -> None:
+    opening = TaskType(_anything)
+    packed = opening.pack(value)
+    assert opening.bind(packed) == {"value": value}
+    assert opening.check(packed) == packed
+
+
+def _plain(to: str, subject: str = "") -> None: ...
+def _nothing() -> None: ...
+def _anything(value: Any) -> None: ...
+
+
+def _ty(ty: str) -> None: ...
+def _star(*args: int) -> None: ...
+def _stars(**kwargs: int) -> None: ...
+def _positional(x: int, /) -> None: ...
+def _foreign(x: range) -> None: ...
+def _foreign_inside(x: dict[str, list[range]]) -> None: ...
+def _ambiguous(x: Crop | Frame) -> None: ...
+def _unresolvable(x: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def _generator() -> Iterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (_ty, "'ty': that name tells the type"),
+        (_star, "'args': arguments travel by name"),
+        (_stars, "'kwargs': arguments travel by name"),
+        (_positional, "'x': arguments travel by name"),
+        (_foreign, "'x': there is no way to read `range`"),
+        (_foreign_inside, "'x': there is no way to read `range`"),
+        (_ambiguous, "'x': Type unions may not contain more than one"),
+        (_unresolvable, "name 'Nowhere' is not defined"),
+        (_generator, "is a generator"),
+        (lambda: None, "is not the name of a task type"),
+        (print, "from a function"),
+        (Crop, "from a function"),
+    ],
+)
+def test_functions_that_cannot_be_tasks_are_refused_at_once(
+    function: Callable[..., Any], reason: str
+) -> None:
+    with pytest.raises(InvalidTaskType) as refusal:
+        TaskType(function)
+    assert reason in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a b", "a\n", "a\0", "ü", "x" * 201])
+def test_odd_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidTaskType):
+        TaskType(_plain, name=name)
+
+
+@pytest.mark.parametrize("options", [{"queue": ""}, {"queue": "a b"}, {"priority": 101}])
+def test_odd_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidTaskType):
+        TaskType(_plain, **options)
