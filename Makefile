@@ -16,4 +16,7 @@ test: ## the whole suite
 nightly: ## the whole suite with many more examples
 	@$(env) "$$python" -m pytest -n 4 --dist loadgroup --hypothesis-profile=nightly
 
-.PHONY: check lint fix test nightly
+bench: ## what this machine and this database can do
+	@./fcs bench
+
+.PHONY: check lint fix test nightly bench

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, NamedTuple
 
-_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+from fcs.embedded import launcher
 
 # Where the kernel cannot tell of our death, the end of a pipe can. The watcher hangs off init, so
 # that Postgres never meets a child it does not know; a line in the pipe calls the watcher off.
@@ -57,7 +57,7 @@ def tie(command: Sequence[str], *, folder: Path | None = None) -> Tied:
     With `folder` it is one of Postgres', which gets a SIGINT; ours get a SIGTERM.
     """
     parent = os.getpid() if _kernel_tells_of_our_death() else 0
-    argv = [sys.executable, "-I", "-S", _LAUNCHER, str(parent), str(folder or ""), *command]
+    argv = [sys.executable, "-I", "-S", launcher.__file__, str(parent), str(folder or ""), *command]
     if not parent:
         argv = ["/bin/sh", "-c", _WATCHED, "sh", "INT" if folder else "TERM", *argv]
     return Tied(argv, watched=not parent)

@@ -10,8 +10,8 @@ process that has threads. It must not import anything of fcs.
 - Postgres refuses to run as root. Root therefore enters a user namespace in which it has the
   number of an ordinary user: files stay root's, and no account is needed. Where the kernel refuses
   that (many containers), or where the folder belongs to somebody else, it becomes that user.
-- With PARENT other than 0, Linux sends a SIGINT (Postgres: shut down at once, cleanly) or to our own
-  a SIGTERM (drain) when the thread that started us ends, even by SIGKILL.
+- With PARENT other than 0, Linux sends a signal when the thread that started us ends, even by
+  SIGKILL: to Postgres a SIGINT (shut down at once, cleanly), to our own a SIGTERM (drain).
 """
 
 import os

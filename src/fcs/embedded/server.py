@@ -87,6 +87,7 @@ class Postgres:
         Raises `AlreadyRunning` if somebody else holds the folder.
         """
         assert not self.running, "already started"
+        self._forget_crashed()
         folder.make_private(self.data_dir)
         self._lock.acquire()
         try:
@@ -174,6 +175,11 @@ class Postgres:
     @property
     def _socket(self) -> Path:
         return self._socket_folder / f".s.PGSQL.{self._port}"
+
+    def _forget_crashed(self) -> None:
+        if self._process:
+            dismiss(self._process)
+            self._process = None
 
     def _start(self) -> None:
         folder.make_cluster(self.data_dir, self.binaries)

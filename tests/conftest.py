@@ -1,0 +1,104 @@
+"""Databases for the tests: one private Postgres a process, one fresh database a test.
+
+`FCS_TEST_DATABASE`, the URL of a superuser, makes them use a server that runs already.
+"""
+
+import asyncio
+import itertools
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+
+from fcs.embedded import Postgres
+
+# The time that an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=5_000)
+hypothesis.settings.load_profile("default")
+
+_numbers = itertools.count(1)
+
+
+class Server(Protocol):
+    def url(self, dbname: str = "postgres") -> str: ...
+
+
+class OuterServer:
+    """A server that somebody else started."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def url(self, dbname: str = "postgres") -> str:
+        return re.sub(r"^(\w+://[^/?]*)(/[^?]*)?", rf"\1/{dbname}", self._url)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The server of this test process. Leave it running: `own_postgres` is there to be killed."""
+    if url := os.environ.get("FCS_TEST_DATABASE"):
+        yield OuterServer(url)
+        return
+    with tempfile.TemporaryDirectory(prefix="fcs-test-") as folder, Postgres(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def blank_database_url(postgres: Server) -> Iterator[str]:
+    """An empty database of the test's own."""
+    with fresh_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres: Server, template: str) -> Iterator[str]:
+    """A database of the test's own that has the schema."""
+    with fresh_database(postgres, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Server) -> Iterator[str]:
+    """The name of the database that `database_url` copies; migrating takes longer than copying."""
+    from fcs.database.migrate import migrate
+
+    with fresh_database(postgres) as url:
+        asyncio.run(migrate(url))
+        yield psycopg.conninfo.conninfo_to_dict(url)["dbname"]  # type: ignore[misc]
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[Postgres]:
+    """A server of the test's own, to stop and to crash."""
+    with Postgres(tmp_path / "postgres") as server:
+        yield server
+
+
+@contextmanager
+def fresh_database(server: Server, template: str = "template1") -> Iterator[str]:
+    name = f"fcs_test_{os.getpid()}_{next(_numbers)}"
+    create = sql.SQL("create database {} template {}").format(
+        sql.Identifier(name), sql.Identifier(template)
+    )
+    drop = sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute(create)
+        try:
+            yield server.url(name)
+        finally:
+            admin.execute(drop)

@@ -1,0 +1,554 @@
+"""The private Postgres against real life: kills, odd users, odd folders, odd environments."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fcs.domain.errors import FcsError
+from fcs.embedded import (
+    AlreadyRunning,
+    Binaries,
+    NoPostgres,
+    Postgres,
+    PostgresFailed,
+    UnusableFolder,
+    find_binaries,
+)
+from fcs.embedded.binaries import parse_version
+from fcs.embedded.processes import at_work_in
+
+pytestmark = pytest.mark.slow
+
+SRC = Path(__file__).parents[2] / "src"
+NOBODY = 65534
+NAMELESS = 54321
+PATIENCE_SECONDS = 60.0
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+# Ends when its input does, and stops the server then.
+HOLDER = """
+import json, sys, threading
+from fcs.embedded import Postgres
+
+server = Postgres(sys.argv[1])
+if sys.argv[2] == "thread":
+    starter = threading.Thread(target=server.start)
+    starter.start()
+    starter.join()
+else:
+    server.start()
+print(json.dumps({"pid": server.pid, "url": server.url()}), flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process of its own that runs a server."""
+
+    process: subprocess.Popen[str]
+    server_pid: int
+    url: str
+
+
+def start_holder(
+    folder: Path,
+    *,
+    user: int | None = None,
+    prefix: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+    start_in: str = "main",
+) -> subprocess.Popen[str]:
+    python, bin_dir = programs_for(user)
+    return subprocess.Popen(
+        [*prefix, python, "-c", HOLDER, str(folder), start_in],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(SRC),
+            "FCS_PG_BIN": str(bin_dir),
+            **(environment or {}),
+        },
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def holder(
+    folder: Path,
+    *,
+    user: int | None = None,
+    prefix: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+    start_in: str = "main",
+) -> Iterator[Holder]:
+    process = start_holder(
+        folder, user=user, prefix=prefix, environment=environment, start_in=start_in
+    )
+    assert process.stdin
+    assert process.stdout
+    try:
+        answer = json.loads(process.stdout.readline())
+        yield Holder(process, answer["pid"], answer["url"])
+    finally:
+        process.stdin.close()
+        process.wait(PATIENCE_SECONDS)
+        process.stdout.close()
+
+
+def programs_for(user: int | None) -> tuple[str, Path]:
+    """Find a Python and a Postgres that the user can reach; root's home is closed to others."""
+    if user is None:
+        return sys.executable, find_binaries().bin_dir
+
+    bin_dirs = [find_binaries().bin_dir, *Path("/").glob("usr/lib/postgresql/*/bin")]
+    pythons = [sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"]
+    for python in pythons:
+        for bin_dir in bin_dirs:
+            check = f"import sys; sys.path.insert(0, {str(SRC)!r}); import fcs.embedded as e"
+            check += f"; e.find_binaries(__import__('pathlib').Path({str(bin_dir)!r}))"
+            if runs_as(user, [python, "-c", check]):
+                return python, bin_dir
+    pytest.skip("an ordinary user can reach no Python or no Postgres here")
+
+
+def runs_as(user: int, command: list[str]) -> bool:
+    try:
+        subprocess.run(
+            command,
+            user=user,
+            group=user,
+            extra_groups=[],
+            cwd="/",
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(None, id="self"),
+        pytest.param(NOBODY, id="ordinary", marks=needs_root),
+        pytest.param(NAMELESS, id="nameless", marks=needs_root),
+    ]
+)
+def user(request: pytest.FixtureRequest) -> int | None:
+    """Whose server it is; one user has a number but no name, as containers like them."""
+    chosen: int | None = request.param
+    return chosen
+
+
+@pytest.fixture
+def home(user: int | None) -> Iterator[Path]:
+    """A folder of the user's; pytest's own are closed to everybody else."""
+    with tempfile.TemporaryDirectory(prefix="fcs test ", ignore_cleanup_errors=True) as folder:
+        if user is not None:
+            os.chown(folder, user, user)
+        yield Path(folder)
+
+
+def write(url: str) -> None:
+    with psycopg.connect(url) as db:
+        db.execute("create table if not exists kept (number int)")
+        db.execute("insert into kept values (42)")
+
+
+def read(url: str) -> list[int]:
+    with psycopg.connect(url) as db:
+        return [number for (number,) in db.execute("select number from kept")]
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def cluster_in(folder: Path) -> Path:
+    [cluster] = [path for path in folder.glob("pg*") if path.name[2:].isdecimal()]
+    return cluster
+
+
+# --- Whoever starts it ---
+
+
+def test_what_was_written_survives_a_restart(home: Path, user: int | None) -> None:
+    with holder(home / "data", user=user) as first:
+        write(first.url)
+    assert not at_work_in(cluster_in(home / "data"))
+
+    with holder(home / "data", user=user) as second:
+        assert read(second.url) == [42]
+
+
+def test_all_files_belong_to_the_one_who_started_it(home: Path, user: int | None) -> None:
+    with holder(home / "data", user=user):
+        owners = {path.lstat().st_uid for path in (home / "data").rglob("*")}
+        assert owners == {os.geteuid() if user is None else user}
+        assert (home / "data").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("start_in", ["main", "thread"])
+def test_no_server_outlives_its_parent(
+    home: Path, user: int | None, number: signal.Signals, start_in: str
+) -> None:
+    with holder(home / "data", user=user, start_in=start_in) as parent:
+        write(parent.url)
+        parent.process.send_signal(number)
+        parent.process.wait()
+        wait_for(lambda: not at_work_in(cluster_in(home / "data")))
+
+    with holder(home / "data", user=user) as second:
+        assert read(second.url) == [42]
+
+
+@needs_root
+def test_root_without_namespaces_lends_the_folder_to_another_user(tmp_path: Path) -> None:
+    # The kernel lets nobody map root into a namespace who may not set file capabilities.
+    prefix = ("setpriv", "--bounding-set=-setfcap", "--inh-caps=-setfcap")
+    if not shutil.which("setpriv"):
+        pytest.skip("there is no setpriv")
+    programs_for(NOBODY)
+
+    with tempfile.TemporaryDirectory(prefix="fcs-test-") as home:
+        Path(home).chmod(0o755)
+        data = Path(home) / "data"
+        with holder(data, prefix=prefix) as lender:
+            if data.stat().st_uid == 0:
+                pytest.skip("this kernel lets root into a namespace all the same")
+            assert data.stat().st_uid in {
+                account.pw_uid for account in pwd.getpwall() if account.pw_uid != 0
+            }
+            write(lender.url)
+        with holder(data) as second:
+            assert read(second.url) == [42]
+
+
+@needs_root
+def test_what_root_makes_in_somebodys_home_is_that_persons(tmp_path: Path) -> None:
+    programs_for(NOBODY)
+    with tempfile.TemporaryDirectory(prefix="fcs-test-") as home:
+        os.chown(home, NOBODY, NOBODY)
+        data = Path(home) / ".local" / "share" / "data"
+        with holder(data):
+            owners = {path.lstat().st_uid for path in Path(home).rglob("*")}
+            assert owners == {NOBODY}
+
+
+def test_program_whose_parent_is_gone_already_does_not_start(tmp_path: Path) -> None:
+    ours = [sys.executable, "-I", "-S", str(SRC / "fcs" / "embedded" / "launcher.py")]
+    not_our_pid = str(os.getppid())
+    result = subprocess.run(
+        [*ours, not_our_pid, str(tmp_path), "/bin/echo", "started"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "is gone" in result.stderr
+
+
+# --- Starting ---
+
+
+def test_second_start_names_the_holder(tmp_path: Path) -> None:
+    with holder(tmp_path) as first:
+        with pytest.raises(AlreadyRunning) as refusal:
+            Postgres(tmp_path).start()
+        assert refusal.value.pid == first.process.pid
+        assert refusal.value.url == first.url
+        assert str(first.process.pid) in str(refusal.value)
+        assert first.url in refusal.value.hint
+        write(first.url)  # and the first one has taken no harm
+
+
+def test_foreign_server_on_the_folder_is_left_alone(tmp_path: Path) -> None:
+    with Postgres(tmp_path) as server:
+        # What a fcs that was killed together with its watcher would leave behind.
+        server._lock.release()
+        assert server.pid
+        with pytest.raises(AlreadyRunning) as refusal:
+            patient_for_a_moment(Postgres(tmp_path))
+        assert refusal.value.pid in at_work_in(cluster_in(tmp_path))
+        write(server.url())
+
+
+def patient_for_a_moment(server: Postgres) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fcs.embedded.server._ORPHANS_SECONDS", 0.1)
+        server.start()
+
+
+@pytest.mark.parametrize("remain", ["pg/postmaster.pid", ".s.PGSQL.5432.lock"])
+def test_stale_pid_file_of_a_number_that_lives_again(tmp_path: Path, remain: str) -> None:
+    server = Postgres(tmp_path)
+    server.start()
+    write(server.url())
+    server.crash()
+    stale = tmp_path / remain.replace("pg/", f"{cluster_in(tmp_path).name}/")
+    _, *rest = stale.read_text().split("\n")
+    stale.write_text("\n".join([str(os.getppid()), *rest]))
+
+    server.start()
+    assert read(server.url()) == [42]
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "seen", ["", "postgresql.conf", "global/pg_control", "base/1/PG_VERSION", "base/5/PG_VERSION"]
+)
+def test_killed_in_the_middle_of_initdb(tmp_path: Path, seen: str) -> None:
+    data = tmp_path / "data"
+    process = start_holder(data)
+    wait_for(lambda: any((place / seen).exists() for place in data.glob("pg*")))
+    process.kill()
+    process.communicate()
+
+    with holder(data) as second:
+        write(second.url)
+        assert not list(data.glob("*.new"))
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LANG": "xx_YY.bogus", "LC_ALL": "xx_YY.bogus"},
+        {"LANG": "", "LC_ALL": ""},
+        {"PGDATA": "/nowhere", "PGPORT": "1", "PGOPTIONS": "-c nonsense=1", "TZ": "Mars/Olympus"},
+    ],
+    ids=["bogus locale", "empty locale", "other settings"],
+)
+def test_odd_environment(tmp_path: Path, environment: dict[str, str]) -> None:
+    with holder(tmp_path, environment=environment) as odd, psycopg.connect(odd.url) as db:
+        [shown] = db.execute(
+            "select current_setting('server_encoding'), current_setting('timezone'), upper('ä')"
+        )
+        assert shown == ("UTF8", "UTC", "Ä")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with spaces",
+        "comma, 'quote' and \"double\"",
+        "percent%20 & ampersand?=#",
+        "zażółć-ñ-🥨",
+        "long-" * 40 + "/" + "path-" * 40,
+    ],
+    ids=["spaces", "quotes", "url", "unicode", "long"],
+)
+def test_odd_folder(tmp_path: Path, name: str) -> None:
+    with Postgres(tmp_path / name) as server:
+        write(server.url())
+        assert read(server.url()) == [42]
+
+
+def test_short_socket_folder_goes_with_the_server(tmp_path: Path) -> None:
+    with Postgres(tmp_path / "comma, comma") as server:
+        socket_folder = Path(psycopg.conninfo.conninfo_to_dict(server.url())["host"])  # type: ignore[arg-type]
+        assert socket_folder.stat().st_mode & 0o777 == 0o700
+    assert not socket_folder.exists()
+
+
+def test_short_socket_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    server = Postgres(tmp_path / "comma, comma")
+    socket_folder = Path(psycopg.conninfo.conninfo_to_dict(server.url())["host"])  # type: ignore[arg-type]
+    socket_folder.mkdir()
+    socket_folder.chmod(0o777)
+    try:
+        with pytest.raises(UnusableFolder, match=str(socket_folder)):
+            server.start()
+    finally:
+        socket_folder.rmdir()
+
+
+def test_folder_of_somebody_elses_things_is_refused_untouched(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").touch()
+    tmp_path.chmod(0o755)
+    with pytest.raises(UnusableFolder, match=r"letters\.txt"):
+        Postgres(tmp_path).start()
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_failed_start_says_why_and_lets_go(tmp_path: Path) -> None:
+    with pytest.raises(PostgresFailed, match="shared_buffers") as failure:
+        Postgres(tmp_path, settings={"shared_buffers": "nonsense"}).start()
+    assert "postgres.log" in failure.value.hint
+
+    with Postgres(tmp_path) as server:
+        write(server.url())
+
+
+# --- While it runs ---
+
+
+def test_recovers_from_a_crash(own_postgres: Postgres) -> None:
+    write(own_postgres.url())
+    own_postgres.crash()
+    assert not own_postgres.running
+
+    own_postgres.start()
+    assert read(own_postgres.url()) == [42]
+
+
+def test_watcher_of_a_crashed_server_is_called_off(tmp_path: Path) -> None:
+    server = Postgres(tmp_path)
+    in_thread(server.start)  # there the kernel does not tell of our death
+    crashed_pid = str(server.pid)
+    assert watchers_of(crashed_pid)
+    server.crash()
+    in_thread(server.start)
+    wait_for(lambda: not watchers_of(crashed_pid))
+    server.stop()
+
+
+def watchers_of(pid: str) -> list[Path]:
+    """Find the shells that were forked off the process before it became Postgres."""
+    own_session = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, rest = stat.read_text().rsplit(")", 1)
+        except OSError:
+            continue
+        if name.endswith("(sh") and rest.split()[3] == pid:
+            own_session.append(stat.parent)
+    return own_session
+
+
+def in_thread(target: Callable[[], None]) -> None:
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+
+
+def test_immediate_stop_keeps_what_was_committed(own_postgres: Postgres) -> None:
+    write(own_postgres.url())
+    own_postgres.stop("immediate")
+    own_postgres.start()
+    assert read(own_postgres.url()) == [42]
+
+
+def test_durability_is_on(own_postgres: Postgres) -> None:
+    with psycopg.connect(own_postgres.url()) as db:
+        for setting in ["fsync", "synchronous_commit", "full_page_writes"]:
+            [(value,)] = db.execute("select current_setting(%s)", [setting])
+            assert (setting, value) == (setting, "on")
+
+
+def test_ctrl_c_is_not_for_the_server(own_postgres: Postgres) -> None:
+    assert own_postgres.pid
+    assert os.getpgid(own_postgres.pid) != os.getpgid(0)
+    assert os.getsid(own_postgres.pid) != os.getsid(0)
+
+
+def test_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+    server = Postgres(tmp_path)
+    in_thread(server.start)
+    write(server.url())
+    server.stop()
+    assert not at_work_in(cluster_in(tmp_path))
+
+
+def test_listens_on_tcp_only_when_asked_and_for_a_password(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+    with Postgres(tmp_path / "asked", listen=("127.0.0.1", port)) as server:
+        write(server.tcp_url())
+        assert read(server.url()) == [42]
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+
+    with (
+        Postgres(tmp_path / "not asked") as server,
+        psycopg.connect(server.url()) as db,
+    ):
+        assert db.execute("show listen_addresses").fetchone() == ("",)
+
+
+# --- Which programs ---
+
+
+def other_binaries() -> Binaries:
+    """Postgres of another major version than the one that is found first."""
+    first = find_binaries()
+    for folder in Path("/usr/lib/postgresql").glob("*/bin"):
+        try:
+            found = find_binaries(folder)
+        except NoPostgres:
+            continue
+        if found.major != first.major:
+            return found
+    pytest.skip("there is only one version of Postgres here")
+
+
+def test_data_choose_the_version_that_can_read_them(tmp_path: Path) -> None:
+    other = other_binaries()
+    with Postgres(tmp_path, bin_dir=other.bin_dir) as server:
+        assert server.version == other.version
+        write(server.url())
+
+    with Postgres(tmp_path) as server:
+        assert server.version == other.version
+        assert read(server.url()) == [42]
+
+
+def test_data_that_no_version_here_can_read(tmp_path: Path) -> None:
+    (tmp_path / "pg99").mkdir()
+    with pytest.raises(NoPostgres, match="the data need 99"):
+        Postgres(tmp_path).start()
+
+
+def test_folder_without_programs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoPostgres, match=str(tmp_path)) as refusal:
+        Postgres(tmp_path / "data", bin_dir=tmp_path).start()
+    assert isinstance(refusal.value, FcsError)
+    assert "--database" in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("postgres (PostgreSQL) 18.6\n", "18.6"),
+        ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "15.18"),
+        ("postgres (PostgreSQL) 19beta2", "19beta2"),
+    ],
+)
+def test_version_is_read_out_of_what_the_server_says(text: str, version: str) -> None:
+    assert parse_version(text) == version
+
+
+def test_anything_else_is_no_version() -> None:
+    with pytest.raises(ValueError, match="toaster"):
+        parse_version("toaster 3000")
