@@ -159,3 +159,13 @@ def _wrong_twin(used: str, wanted: str, kind: str) -> InvalidInput:
     return InvalidInput(
         f"{used}() was given {kind} connection", hint=f"Use {wanted}() with this connection."
     )
+
+
+def _checked_connection(connection: object) -> AnyConnection:
+    if isinstance(connection, psycopg.AsyncConnection | psycopg.Connection):
+        return connection
+    raise InvalidInput(
+        f"a {type(connection).__qualname__} cannot carry a task into your transaction",
+        hint="Pass a connection of psycopg 3. SQLAlchemy has it as the `driver_connection` of its"
+        " raw connection.",
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from fcs.database.arrays import UuidArray
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.database.tasks import waiting
@@ -45,7 +46,7 @@ async def read_on(
 
 async def find(db: Connection, ids: Sequence[TaskId]) -> list[Waiting]:
     """The named tasks, as far as they are pending."""
-    cursor = await db.execute(_SQL["find"], {"task_ids": list(ids)}, binary=True)
+    cursor = await db.execute(_SQL["find"], {"task_ids": UuidArray(ids)}, binary=True)
     return [waiting(*row) for row in await cursor.fetchall()]
 
 

@@ -1,16 +1,13 @@
 """Opening connections to Postgres, set up so that no default of a role or database surprises us."""
 
-import logging
+import re
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
 from fcs.domain.errors import DatabaseUnavailable, InvalidSettings
-
-log = logging.getLogger(__name__)
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
@@ -31,7 +28,9 @@ _SESSION: Final = {
     "idle_in_transaction_session_timeout": "30s",
     "idle_session_timeout": "0",
     "client_connection_check_interval": "1s",
-    "timezone": "UTC",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",  # psycopg reads no other
+    "extra_float_digits": "1",
     "jit": "off",
 }
 
@@ -73,8 +72,12 @@ def connect_sync(url: str, *, part: str) -> psycopg.Connection[tuple[Any, ...]]:
     options = _options(url, part)
     try:
         db = psycopg.Connection.connect(url, autocommit=True, **options)
+    except psycopg.OperationalError as error:
+        raise unavailable(url, error) from error
+    try:
         db.execute(_SET, _session(keys_only=False))
     except psycopg.OperationalError as error:
+        db.close()
         raise unavailable(url, error) from error
     return db
 
@@ -98,7 +101,7 @@ def describe(url: str) -> str:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        return urlsplit(url).hostname or "an unreadable URL"
+        return "an unreadable URL"
     host, port = parts.get("host", "the default socket"), parts.get("port", 5432)
     return f"{host}:{port}/{parts.get('dbname', '')}"
 
@@ -108,8 +111,10 @@ def _options(url: str, part: str) -> dict[str, Any]:
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
+        # What it quotes is a piece of the URL, which may hold the password.
+        reason = re.sub('".*"', '"…"', " ".join(str(error).split()))
         raise InvalidSettings(
-            f"the database URL cannot be read: {error}",
+            f"the database URL cannot be read: {reason}",
             hint="It looks like postgres://user@host:5432/name.",
         ) from None
     defaults = _DIAL | {"application_name": f"fcs {part}"}

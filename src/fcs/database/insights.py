@@ -65,6 +65,14 @@ class Span(NamedTuple):
     seconds: float
 
 
+class Pin(NamedTuple):
+    """A transaction that keeps dead rows from being removed; `age` is in seconds."""
+
+    pid: int
+    age: float
+    application_name: str
+
+
 async def find_task(db: Connection, id: UUID) -> TaskView | None:
     """A task by its id."""
     return _whole_view(await (await db.execute(_SQL["find_task"], {"id": id})).fetchone())
@@ -169,6 +177,31 @@ async def health(db: Connection) -> Health:
 async def unlogged(db: Connection) -> list[str]:
     """Tables of ours that would not survive a crash."""
     return [row[0] for row in await (await db.execute(_SQL["unlogged"])).fetchall()]
+
+
+async def supervisors(db: Connection) -> int:
+    """How many supervisors are connected."""
+    row = await (await db.execute(_SQL["supervisors"])).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def pin(db: Connection) -> Pin | None:
+    """Who holds the oldest snapshot."""
+    row = await (await db.execute(_SQL["pin"])).fetchone()
+    return Pin(*row) if row else None
+
+
+async def backend_pid(db: Connection) -> int:
+    """Which server process answers."""
+    row = await (await db.execute(_SQL["backend_pid"])).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def ring(db: Connection, channel: str, word: str) -> None:
+    """Send a notification, to see whether any arrive."""
+    await db.execute(_SQL["ring"], {"channel": channel, "word": word})
 
 
 def _view(row: Sequence[Any], late: LateReport | None = None) -> TaskView:

@@ -2,30 +2,43 @@
 
 Every act of a worker is a fenced compare-and-set that names its run, so sending it again after
 an unknown answer is safe and is the way to learn the answer.
+
+What a repeated act finds done may be known to this server alone: a commit that waited for its
+standby was cut short. So after any doubt a durable write of no meaning follows. Its commit waits
+for the standby, and with it for everything before.
 """
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
-from typing import TypeVar
+from time import monotonic, sleep
+from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import errors
 
-from fcs.database.connect import Connection, connect
-from fcs.domain.backoff import full_jitter
+from fcs.database.connect import Connection, connect, connect_sync, unavailable
+from fcs.domain.backoff import PAUSE_MAX, full_jitter, is_worth_a_line
 from fcs.domain.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+SyncConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
 # By SQLSTATE class: connection, rollback, resources, operator (shutdown, cancel), system.
 _PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 _PASSING = frozenset({"25006", "55P03", "25P03"})
 _WARNING = "01000"
+
+CONFIRM: Final = """
+    select fcs.durably(), pg_logical_emit_message(true, 'fcs', 'confirm')
+     where not pg_is_in_recovery()
+"""
 
 
 def is_passing(error: Exception) -> bool:
@@ -41,15 +54,27 @@ def is_passing(error: Exception) -> bool:
 
 
 class Line:
-    """One connection at a time, made when needed. `rng` spreads the attempts to reconnect."""
+    """One connection at a time, made when needed.
 
-    def __init__(self, url: str, *, part: str, rng: Random, keys_only: bool = True) -> None:
+    `rng` spreads the attempts to reconnect, with at most `pause_max` seconds between two.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        part: str,
+        rng: Random,
+        keys_only: bool = True,
+        pause_max: float = PAUSE_MAX,
+    ) -> None:
         self._url = url
         self._part = part
         self._rng = rng
         self._keys_only = keys_only
+        self._pause_max = pause_max
         self._db: Connection | None = None
-        self._in_doubt = False
+        self._warnings = 0
         self._dialling = asyncio.Lock()
 
     async def carry_out(
@@ -60,43 +85,123 @@ class Line:
     ) -> T:
         """Carry out an act that may be sent twice, and keep at it while the database is away.
 
-        `give_up` is asked after each failure; when it says yes, the failure is raised.
+        `give_up` is asked after each failure; when it says yes, `DatabaseUnavailable` is raised.
         """
-        tries = 0
+        tries, is_doubtful = 0, False
         while True:
+            db = None
             try:
-                answer = await self._once(act)
+                db = await self._dial()
+                return await self._act(db, act, is_doubtful)
             except Exception as error:
-                await self._drop()
-                tries += 1
-                if not is_passing(error) or (give_up is not None and give_up()):
+                await self._drop(db)
+                if not is_passing(error):
                     raise
-                if tries in (1, 10, 100) or tries % 1000 == 0:
+                if give_up is not None and give_up():
+                    raise _as_unavailable(self._url, error) from error
+                tries += 1
+                is_doubtful = is_doubtful or db is not None
+                if is_worth_a_line(tries):
                     log.warning("database away, trying again: part=%s reason=%s", self._part, error)
-                await asyncio.sleep(full_jitter(tries, self._rng))
-            else:
-                if not self._in_doubt:
-                    return answer
-                # The server cut a wait for its standby short: known here, perhaps not there.
-                log.warning("commit in doubt, confirming by another write: part=%s", self._part)
-                self._in_doubt = False
+                await asyncio.sleep(full_jitter(tries, self._rng, cap=self._pause_max))
 
     async def close(self) -> None:
-        await self._drop()
+        await self._drop(self._db)
 
-    async def _once(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _act(
+        self, db: Connection, act: Callable[[Connection], Awaitable[T]], is_doubtful: bool
+    ) -> T:
+        warnings = self._warnings
+        answer = await act(db)
+        while is_doubtful or self._warnings != warnings:
+            log.warning("commit in doubt, confirming it by another write: part=%s", self._part)
+            is_doubtful, warnings = False, self._warnings
+            await db.execute(CONFIRM)
+        return answer
+
+    async def _dial(self) -> Connection:
         async with self._dialling:
             if self._db is None or self._db.closed:
                 self._db = await connect(self._url, part=self._part, keys_only=self._keys_only)
                 self._db.add_notice_handler(self._hear_notice)
-        return await act(self._db)
+            return self._db
 
     def _hear_notice(self, notice: errors.Diagnostic) -> None:
+        # Thus a server tells that it has cut short the wait for its standby.
         if notice.sqlstate == _WARNING:
-            self._in_doubt = True
+            self._warnings += 1
 
-    async def _drop(self) -> None:
-        db, self._db, self._in_doubt = self._db, None, False
+    async def _drop(self, db: Connection | None) -> None:
+        """Let go of a broken connection, unless somebody else has dialled anew by now."""
+        if db is not None and db is self._db:
+            self._db = None
         if db is not None:
             with suppress(Exception):
                 await db.close()
+
+    def abandon(self) -> None:
+        """Close the connection of an event loop that will not run any more."""
+        if self._db is not None:
+            self._db.pgconn.finish()
+
+
+class SyncLine:
+    """The twin of `Line` for code without an event loop. Threads that share it take turns."""
+
+    def __init__(self, *, part: str, rng: Random) -> None:
+        self._part = part
+        self._rng = rng
+        self._turn = threading.Lock()
+        self._db: SyncConnection | None = None
+        self._warnings = 0
+
+    def carry_out(self, url: str, act: Callable[[SyncConnection], T], *, patience: float) -> T:
+        """Carry out an act that may be sent twice; keep at it for `patience` seconds.
+
+        Raises `DatabaseUnavailable` when they are over.
+        """
+        give_up_at = monotonic() + patience
+        tries, is_doubtful = 0, False
+        with self._turn:
+            while True:
+                db = None
+                try:
+                    db = self._dial(url)
+                    return self._act(db, act, is_doubtful)
+                except Exception as error:
+                    self.close()
+                    if not is_passing(error):
+                        raise
+                    if monotonic() >= give_up_at:
+                        raise _as_unavailable(url, error) from error
+                    tries += 1
+                    is_doubtful = is_doubtful or db is not None
+                    sleep(full_jitter(tries, self._rng))
+
+    def close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(Exception):
+                db.close()
+
+    def _act(self, db: SyncConnection, act: Callable[[SyncConnection], T], is_doubtful: bool) -> T:
+        warnings = self._warnings
+        answer = act(db)
+        while is_doubtful or self._warnings != warnings:
+            is_doubtful, warnings = False, self._warnings
+            db.execute(CONFIRM)
+        return answer
+
+    def _dial(self, url: str) -> SyncConnection:
+        if self._db is None or self._db.closed:
+            self._db = connect_sync(url, part=self._part)
+            self._db.add_notice_handler(self._hear_notice)
+        return self._db
+
+    def _hear_notice(self, notice: errors.Diagnostic) -> None:
+        if notice.sqlstate == _WARNING:
+            self._warnings += 1
+
+
+def _as_unavailable(url: str, error: Exception) -> DatabaseUnavailable:
+    return error if isinstance(error, DatabaseUnavailable) else unavailable(url, error)

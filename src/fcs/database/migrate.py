@@ -6,7 +6,7 @@ that was changed after it had been applied is noticed.
 
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from fcs.database.connect import Connection, connect
 from fcs.domain.errors import InvalidSettings, MigrationChanged, SchemaNewer, SchemaOutdated
@@ -15,8 +15,7 @@ POSTGRES_MIN: Final = 14
 _LOCK: Final = 0x66_63_73_00_01  # "fcs", and 1 for the migrator
 
 _FOUNDATION: Final = """
-    create schema if not exists fcs;
-    create table if not exists fcs.migrations (
+    create table fcs.migrations (
         number     integer     primary key,
         name       text        not null,
         checksum   text        not null,
@@ -81,8 +80,8 @@ async def _apply_once(db: Connection, migration: Migration) -> bool:
     async with db.transaction():
         # Of all who want to migrate, one does; the lock goes with the transaction.
         await db.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-        await _refuse_strangers(db)
-        await db.execute(_FOUNDATION)
+        if not await _has_foundation(db):
+            await _lay_foundation(db)
         applied = await _applied(db)
         _refuse_newer(applied, known())
         _refuse_changed(applied, [migration])
@@ -97,28 +96,33 @@ async def _apply_once(db: Connection, migration: Migration) -> bool:
         return True
 
 
+async def _lay_foundation(db: Connection) -> None:
+    await _refuse_strangers(db)
+    # Not `if not exists`: that asks for the right to make schemas even where it is made already.
+    if not await _is_there(db, "select to_regnamespace('fcs')"):
+        await db.execute("create schema fcs")
+    await db.execute(_FOUNDATION)
+
+
 async def _applied(db: Connection) -> dict[int, tuple[str, str]]:
     cursor = await db.execute("select number, name, checksum from fcs.migrations")
     return {number: (name, checksum) for number, name, checksum in await cursor.fetchall()}
 
 
 async def _has_foundation(db: Connection) -> bool:
-    return await _exists(db, "fcs.migrations")
-
-
-async def _exists(db: Connection, table: str) -> bool:
-    row: tuple[Any, ...] | None = await (
-        await db.execute("select to_regclass(%s) is not null", [table])
-    ).fetchone()
-    return bool(row and row[0])
+    return await _is_there(db, "select to_regclass('fcs.migrations')")
 
 
 async def _refuse_strangers(db: Connection) -> None:
-    if await _exists(db, "fcs.tasks") and not await _has_foundation(db):
+    if await _is_there(db, "select to_regclass('fcs.tasks')"):
         raise InvalidSettings(
             "the database has a table fcs.tasks that this program did not make",
             hint="Use another database, or move that schema away: alter schema fcs rename to …",
         )
+
+
+async def _is_there(db: Connection, query: str) -> bool:
+    return await (await db.execute(query.encode())).fetchone() != (None,)
 
 
 def _refuse_newer(applied: dict[int, tuple[str, str]], migrations: list[Migration]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from fcs.database.arrays import UuidArray
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 
@@ -23,19 +24,19 @@ async def copy_in(db: Connection, ids: Sequence[UUID]) -> None:
 
 async def dispatch(db: Connection, ids: Sequence[UUID], *, worker_id: UUID) -> int:
     """Hand tasks to a worker."""
-    params = {"ids": list(ids), "worker_id": worker_id}
+    params = {"ids": UuidArray(ids), "worker_id": worker_id}
     return (await db.execute(_SQL["dispatch"], params)).rowcount
 
 
 async def begin(db: Connection, ids: Sequence[UUID], *, worker_id: UUID, run_id: UUID) -> int:
     """Take tasks up."""
-    params = {"ids": list(ids), "worker_id": worker_id, "run_id": run_id}
+    params = {"ids": UuidArray(ids), "worker_id": worker_id, "run_id": run_id}
     return (await db.execute(_SQL["begin"], params)).rowcount
 
 
 async def finish(db: Connection, ids: Sequence[UUID], *, run_id: UUID) -> int:
     """Record their end."""
-    return (await db.execute(_SQL["finish"], {"ids": list(ids), "run_id": run_id})).rowcount
+    return (await db.execute(_SQL["finish"], {"ids": UuidArray(ids), "run_id": run_id})).rowcount
 
 
 async def insert_one(db: Connection, id: UUID) -> None:

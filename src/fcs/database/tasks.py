@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
+from psycopg.rows import tuple_row
 
+from fcs.database.arrays import UuidArray
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.facts import Assignment, Lane, Waiting
@@ -81,14 +83,17 @@ class Deletion(Enum):
 
 async def create(db: Connection, tasks: Sequence[NewTask]) -> int:
     """Add tasks; return how many are new. A task whose id is there already is left as it is."""
-    cursor = await db.execute(_SQL["create"], _creation(tasks))
-    row = await cursor.fetchone()
+    # A cursor of our own: a caller's connection may make its cursors and rows in its own way.
+    async with psycopg.AsyncCursor(db, row_factory=tuple_row) as cursor:
+        await cursor.execute(_SQL["create"], _creation(tasks))
+        row = await cursor.fetchone()
     return int(row[0]) if row else 0
 
 
 def create_sync(db: psycopg.Connection[Any], tasks: Sequence[NewTask]) -> int:
     """The twin of `create` for code without an event loop."""
-    row = db.execute(_SQL["create"], _creation(tasks)).fetchone()
+    with psycopg.Cursor(db, row_factory=tuple_row) as cursor:
+        row = cursor.execute(_SQL["create"], _creation(tasks)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -110,19 +115,21 @@ def _creation(tasks: Sequence[NewTask]) -> Mapping[str, str]:
 async def dispatch(db: Connection, assignments: Sequence[Assignment]) -> frozenset[TaskId]:
     """Hand tasks to workers; return those that were still pending and due, on live workers."""
     params = {
-        "task_ids": [assignment.task.id for assignment in assignments],
-        "incarnations": [assignment.incarnation for assignment in assignments],
+        "task_ids": UuidArray(assignment.task.id for assignment in assignments),
+        "incarnations": UuidArray(assignment.incarnation for assignment in assignments),
     }
-    cursor = await db.execute(_SQL["dispatch"], params)
+    cursor = await db.execute(_SQL["dispatch"], params, binary=True)
     row = await cursor.fetchone()
-    return frozenset(row[0]) if row else frozenset()
+    if row is None or row[0] is None:
+        return frozenset(assignment.task.id for assignment in assignments)
+    return frozenset(row[0])
 
 
 async def fetch(
     db: Connection, incarnation: Incarnation, ids: Sequence[TaskId]
 ) -> list[Dispatched]:
     """Read tasks that are dispatched to this process."""
-    params = {"task_ids": list(ids), "incarnation": incarnation}
+    params = {"task_ids": UuidArray(ids), "incarnation": incarnation}
     cursor = await db.execute(_SQL["fetch"], params, binary=True)
     return [Dispatched(*row) for row in await cursor.fetchall()]
 
@@ -133,12 +140,14 @@ async def begin(
     """Take tasks up; return those that now run under the run ids shown. May be sent twice."""
     params = {
         "incarnation": incarnation,
-        "task_ids": [beginning.task_id for beginning in beginnings],
+        "task_ids": UuidArray(beginning.task_id for beginning in beginnings),
         "dispatch_nos": [beginning.dispatch_no for beginning in beginnings],
-        "run_ids": [beginning.run_id for beginning in beginnings],
+        "run_ids": UuidArray(beginning.run_id for beginning in beginnings),
     }
-    cursor = await db.execute(_SQL["begin"], params, binary=True)
-    return {row[0] for row in await cursor.fetchall()}
+    row = await (await db.execute(_SQL["begin"], params, binary=True)).fetchone()
+    if row is None or row[0] is None:
+        return {beginning.task_id for beginning in beginnings}
+    return set(row[0])
 
 
 async def finish(db: Connection, endings: Sequence[Ending], report: str) -> set[TaskId]:
@@ -146,9 +155,11 @@ async def finish(db: Connection, endings: Sequence[Ending], report: str) -> set[
 
     `report` is the worker's account of itself, sent along to the supervisor.
     """
-    cursor = await db.execute(_SQL["finish"], _endings(endings) | {"report": report})
+    cursor = await db.execute(_SQL["finish"], _endings(endings) | {"report": report}, binary=True)
     row = await cursor.fetchone()
-    return set(row[0]) if row else set()
+    if row is None or row[0] is None:
+        return {ending.task_id for ending in endings}
+    return set(row[0])
 
 
 async def record_late(db: Connection, endings: Sequence[Ending]) -> set[TaskId]:
@@ -162,8 +173,8 @@ async def record_late(db: Connection, endings: Sequence[Ending]) -> set[TaskId]:
 
 def _endings(endings: Sequence[Ending]) -> dict[str, Any]:
     return {
-        "task_ids": [ending.task_id for ending in endings],
-        "run_ids": [ending.run_id for ending in endings],
+        "task_ids": UuidArray(ending.task_id for ending in endings),
+        "run_ids": UuidArray(ending.run_id for ending in endings),
         "statuses": [str(ending.status) for ending in endings],
         "errors": [ending.error for ending in endings],
     }

@@ -49,17 +49,23 @@ class Writer:
             self._flusher.cancel()
             with suppress(asyncio.CancelledError):
                 await self._flusher
-        for _, done in self._waiting:
-            if not done.done():
-                done.set_exception(_closed())
-                done.exception()
+        _fail(self._waiting, _closed())
         self._waiting.clear()
         await self._line.close()
+
+    def abandon(self) -> None:
+        """Let go of the connection of an event loop that will not run any more."""
+        self._line.abandon()
 
     async def _flush_all(self) -> None:
         try:
             while self._waiting:
-                await self._flush(self._next_batch())
+                batch = self._next_batch()
+                try:
+                    await self._flush(batch)
+                finally:
+                    # Cancelled half-way: whoever has no answer by now gets this one.
+                    _fail(batch, _closed())
         finally:
             self._flusher = None
 
@@ -83,9 +89,6 @@ class Writer:
             # One of them cannot be written: let each answer for itself.
             for waiter in batch:
                 await self._flush([waiter])
-        except asyncio.CancelledError:
-            _fail(batch, _closed())
-            raise
         else:
             for _, done in batch:
                 if not done.done():
@@ -104,6 +107,8 @@ def _fail(batch: list[_Waiter], error: Exception) -> None:
     for _, done in batch:
         if not done.done():
             done.set_exception(error)
+            # A waiter that went away collects nothing, and that is nobody's mistake.
+            done.exception()
 
 
 def _closed() -> DatabaseUnavailable:

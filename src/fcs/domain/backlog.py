@@ -56,10 +56,9 @@ class _Stretch:
         """Forget all but the first tasks if there are far too many; the table still has them."""
         if len(self.heap) <= 2 * keep:
             return
-        self.heap = nsmallest(keep, self.heap)
-        heapify(self.heap)
+        self.heap = nsmallest(keep, self.heap)  # sorted, and so a heap
         self.members = {place.id for place in self.heap}
-        self.bookmark = max(self.heap)
+        self.bookmark = self.heap[-1]
         self.goes_on = True
 
     def pop(self) -> Place:

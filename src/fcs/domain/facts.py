@@ -113,11 +113,5 @@ class TakenBack:
 
 
 Fact = (
-    TasksFound
-    | LanesListed
-    | LaneRead
-    | WorkersSurveyed
-    | WorkerReported
-    | Dispatched
-    | TakenBack
+    TasksFound | LanesListed | LaneRead | WorkersSurveyed | WorkerReported | Dispatched | TakenBack
 )

@@ -32,7 +32,7 @@ from fcs.domain.ids import Incarnation, TaskId
 from fcs.domain.roster import Roster
 from fcs.domain.settings import Settings
 
-BATCH_MAX = 2_000
+BATCH_MAX = 250
 """Assignments in one plan: enough to fill a batch, few enough to answer others meanwhile."""
 
 

@@ -32,9 +32,7 @@ class Status(StrEnum):
         return self in FINAL
 
 
-FINAL: Final = frozenset(
-    {Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED, Status.CANCELLED}
-)
+FINAL: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED, Status.CANCELLED})
 
 
 class Actor(StrEnum):

@@ -4,6 +4,7 @@ import asyncio
 from random import SystemRandom
 
 from fcs.domain.settings import Settings
+from fcs.node import memory
 from fcs.node.clock import boot_seconds
 from fcs.supervisor import runtime
 from fcs.worker.runtime import Stop
@@ -14,6 +15,7 @@ async def supervise(url: str, settings: Settings, stop: Stop) -> None:
 
     Raises `SchemaOutdated` or `SchemaNewer` when the database does not fit.
     """
+    memory.settle()
     part = asyncio.create_task(
         runtime.run(url, settings, rng=SystemRandom(), at=boot_seconds), name="supervisor"
     )

@@ -9,13 +9,14 @@ from random import SystemRandom
 import msgspec
 
 from fcs import __version__
-from fcs.client.ids import new_run_id
+from fcs.client.ids import new_run_ids
 from fcs.database.connect import connect
 from fcs.database.migrate import check_schema
 from fcs.database.workers import Registration
 from fcs.domain.errors import first_of
 from fcs.domain.ids import Incarnation, WorkerId
 from fcs.domain.settings import Settings
+from fcs.node import memory
 from fcs.node.clock import boot_seconds
 from fcs.node.door import Door, DoorOptions
 from fcs.registry import Registry
@@ -41,6 +42,7 @@ async def work(
     Raises `SchemaOutdated`, `SchemaNewer`, `WorkerIdTaken`, `Fenced`, or `ListenRefused`.
     """
     await _require_schema(url)
+    memory.settle()
     try:
         async with asyncio.TaskGroup() as group:
             await _work(group, url, registry, settings, options, stop)
@@ -65,7 +67,7 @@ async def _work(
         settings,
         rng=SystemRandom(),
         at=boot_seconds,
-        new_run_id=new_run_id,
+        new_run_ids=new_run_ids,
     )
     if door:
         door.worker = worker

@@ -16,7 +16,7 @@ from fcs.database.connect import Connection, connect
 from fcs.database.line import is_passing
 from fcs.database.mail import Inbox, listen
 from fcs.database.migrate import check_schema
-from fcs.domain.backoff import full_jitter
+from fcs.domain.backoff import full_jitter, is_worth_a_line
 from fcs.domain.clock import DatabaseClock
 from fcs.domain.errors import first_of
 from fcs.domain.facts import (
@@ -60,21 +60,23 @@ async def run(url: str, settings: Settings, *, rng: Random, at: Callable[[], flo
     tries = 0
     while True:
         session = Session(settings, rng=rng, at=at)
+        began = at()
         try:
             async with asyncio.TaskGroup() as group:
                 await session.open(url, group)
-                tries = 0
                 await session.supervise()
         except ExceptionGroup as errors:
             passing, others = errors.split(is_passing)
             if others is not None:
                 raise first_of(others) from None
-            tries += 1
-            reason = first_of(passing or errors)
-            log.warning("supervisor lost the database, starting again: reason=%s", reason)
+            tries = tries + 1 if at() - began < settings.rescan_interval else 1
+            if is_worth_a_line(tries):
+                reason = first_of(passing or errors)
+                log.warning("supervisor lost the database, starting again: reason=%s", reason)
         finally:
             await session.close()
-        await asyncio.sleep(full_jitter(tries, rng))
+        # The lost are to be known a lease after Postgres is back, so be there when it is.
+        await asyncio.sleep(full_jitter(tries, rng, cap=settings.survey_interval))
 
 
 class Session:
@@ -118,11 +120,12 @@ class Session:
             await self._keep_times()
             at = self._at()
             plan = self._supervisor.plan(self._clock.now(at), at=at)
-            if plan.reads:
-                await self._read_on(plan.reads)
+            # In this order: what is being handed out must not be read as waiting once more.
             if plan.assignments:
                 await self._dispatch(plan.assignments)
-            elif not plan.reads:
+            if plan.reads:
+                await self._read_on(plan.reads)
+            if not plan.assignments and not plan.reads:
                 await self._inbox.wait(self._until_next(plan.wake_at))
 
     async def _hear(self) -> None:

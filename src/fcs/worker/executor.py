@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import inspect
 import logging
 import traceback
 from collections.abc import Callable, Mapping
@@ -61,31 +62,28 @@ class Executor:
 
     async def _run(self, run: Run) -> None:
         # A body may raise anything, SystemExit included; all of it is an outcome.
+        error: BaseException | None
         try:
             if run.task_type.is_async:
-                await run.task_type.function(**run.kwargs)
+                error = _unawaited(await run.task_type.function(**run.kwargs))
             else:
-                await self._in_thread(run)
-        except asyncio.CancelledError as error:
-            ending = self._cancelled(run, error)
-        except BaseException as error:  # noqa: BLE001
-            ending = _failed(run, error)
-        else:
-            ending = Ending(run.task_id, run.run_id, Status.SUCCEEDED, None)
+                error = await self._in_thread(run)
+        except BaseException as raised:  # noqa: BLE001
+            error = raised
         finally:
             self._running.pop(run.run_id, None)
-        self._ended(ending)
+        self._ended(self._ending(run, error))
 
-    async def _in_thread(self, run: Run) -> None:
+    async def _in_thread(self, run: Run) -> BaseException | None:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         call = _Call(context, run.task_type.function, run.kwargs)
-        error = await loop.run_in_executor(self._threads, call)
-        if error is not None:
-            raise error
+        return await loop.run_in_executor(self._threads, call)
 
-    def _cancelled(self, run: Run, error: asyncio.CancelledError) -> Ending:
-        if self._interrupting:
+    def _ending(self, run: Run, error: BaseException | None) -> Ending:
+        if error is None:
+            return Ending(run.task_id, run.run_id, Status.SUCCEEDED, None)
+        if self._interrupting and isinstance(error, asyncio.CancelledError):
             reason = "its worker was shut down before the body had ended"
             return Ending(run.task_id, run.run_id, Status.INTERRUPTED, reason)
         return _failed(run, error)
@@ -105,10 +103,20 @@ class _Call:
 
     def __call__(self) -> BaseException | None:
         try:
-            self._context.run(self._function, **self._kwargs)
+            return _unawaited(self._context.run(self._function, **self._kwargs))
         except BaseException as error:  # noqa: BLE001
             return error
+
+
+def _unawaited(result: object) -> TypeError | None:
+    """What is wrong with a body that ends by returning a coroutine: the work has not been done."""
+    if not inspect.iscoroutine(result):
         return None
+    result.close()
+    return TypeError(
+        f"it returned the coroutine {result.__qualname__}, which nobody awaits, so that never ran;"
+        " make the task of an `async def` that awaits it"
+    )
 
 
 def _failed(run: Run, error: BaseException) -> Ending:

@@ -69,7 +69,9 @@ class Heartbeat:
         asyncio.run(self._beat_until_stopped())
 
     async def _beat_until_stopped(self) -> None:
-        line = Line(self._url, part="heartbeat", rng=self._rng)
+        # When Postgres is back the next beat has to come before the lease is over.
+        pause_max = self._settings.beat_interval
+        line = Line(self._url, part="heartbeat", rng=self._rng, pause_max=pause_max)
         try:
             while not self._stopping.is_set():
                 sent = await line.carry_out(self._beat, give_up=self._stopping.is_set)

@@ -40,14 +40,14 @@ class Intake:
         *,
         rng: Random,
         at: Callable[[], float],
-        new_run_id: Callable[[], RunId],
+        new_run_ids: Callable[[int], list[RunId]],
         start: Callable[[Run], None],
         trusted_until: Callable[[], float],
         known_runs: Callable[[], set[RunId]],
     ) -> None:
         self._line = Line(url, part="worker begin", rng=rng)
         self._slots, self._registry, self._settings = slots, registry, settings
-        self._at, self._new_run_id, self._start = at, new_run_id, start
+        self._at, self._new_run_ids, self._start = at, new_run_ids, start
         self._trusted_until, self._known_runs = trusted_until, known_runs
         # A dict for its order: what was named first begins first.
         self._named: dict[TaskId, None] = {}
@@ -69,7 +69,10 @@ class Intake:
 
     def sent_so_far(self, tasks_sent: int) -> None:
         """What the worker's row says was sent here; not taken a beat later means a lost hint."""
-        if self._sent_before > self._slots.taken and not self._named and not self._slots.reserved:
+        if self._named:
+            # They may be waiting for this very beat.
+            self._wake.set()
+        elif self._sent_before > self._slots.taken and not self._slots.reserved:
             self.look()
         self._sent_before = tasks_sent
 
@@ -91,10 +94,13 @@ class Intake:
                 await self._wait()
                 if self._at() >= self._rescan_at:
                     await self._rescan()
-                while self._named and self._slots.free > 0 and not self._closed:
+                while self._named and self._slots.free > 0 and self._may_begin():
                     await self._take(list(self._named)[: self._slots.free])
         finally:
             await self._line.close()
+
+    def _may_begin(self) -> bool:
+        return not self._closed and self._at() < self._trusted_until()
 
     async def _wait(self) -> None:
         try:
@@ -154,7 +160,7 @@ class Intake:
         """Bind arguments while nothing is begun yet; what cannot be bound never begins."""
         ready: list[tuple[Beginning, Run]] = []
         unknown: list[Dispatched] = []
-        for row in found:
+        for row, run_id in zip(found, self._new_run_ids(len(found)), strict=True):
             try:
                 task_type = self._registry.get(row.ty)
                 kwargs = task_type.bind(row.args_text.encode())
@@ -164,7 +170,6 @@ class Intake:
             except Exception as error:  # noqa: BLE001 - a row made by hand may hold anything
                 await self._refuse(row, error)
             else:
-                run_id = self._new_run_id()
                 run = Run(row.id, run_id, task_type, kwargs)
                 ready.append((Beginning(row.id, row.dispatch_no, run_id), run))
         if unknown:
@@ -182,7 +187,7 @@ class Intake:
         return [run for beginning, run in ready if beginning.task_id in begun]
 
     def _go(self, begun: list[Run]) -> None:
-        if self._closed or self._at() >= self._trusted_until():
+        if not self._may_begin():
             # The worker leaves, or the begin took longer than its lease is sure to last and
             # somebody may call these runs interrupted by now. Nothing was started, so they
             # can be given back.

@@ -17,7 +17,7 @@ from fcs.database.line import Line, is_passing
 from fcs.database.mail import listen
 from fcs.database.tasks import Ending
 from fcs.database.workers import Registration
-from fcs.domain.backoff import full_jitter
+from fcs.domain.backoff import full_jitter, is_worth_a_line
 from fcs.domain.errors import Fenced
 from fcs.domain.hints import parse_for_worker, worker_channel
 from fcs.domain.ids import RunId
@@ -58,7 +58,7 @@ class Worker:
         *,
         rng: Random,
         at: Callable[[], float],
-        new_run_id: Callable[[], RunId],
+        new_run_ids: Callable[[int], list[RunId]],
     ) -> None:
         self._url, self._registration, self._settings = url, registration, settings
         self._rng, self._at = rng, at
@@ -73,7 +73,7 @@ class Worker:
             settings,
             rng=rng,
             at=at,
-            new_run_id=new_run_id,
+            new_run_ids=new_run_ids,
             start=self._executor.start,
             trusted_until=lambda: self._heartbeat.trusted_until,
             known_runs=lambda: self._executor.runs | self._outbox.runs,
@@ -158,7 +158,8 @@ class Worker:
                 if not is_passing(error):
                     raise
                 tries += 1
-                log.warning("worker lost its mail, connecting again: reason=%s", error)
+                if is_worth_a_line(tries):
+                    log.warning("worker lost its mail, connecting again: reason=%s", error)
             await asyncio.sleep(full_jitter(tries, self._rng))
 
     async def _turn(self) -> None:
@@ -211,14 +212,14 @@ async def start(
     *,
     rng: Random,
     at: Callable[[], float],
-    new_run_id: Callable[[], RunId],
+    new_run_ids: Callable[[int], list[RunId]],
 ) -> Worker:
     """Take up the worker id and return the worker, ready to run.
 
     Raises `WorkerIdTaken` when another live process has it.
     """
     await enrol(url, registration, lease=settings.lease, rng=rng, patience=10 + settings.lease)
-    return Worker(url, registration, registry, settings, rng=rng, at=at, new_run_id=new_run_id)
+    return Worker(url, registration, registry, settings, rng=rng, at=at, new_run_ids=new_run_ids)
 
 
 async def _within(seconds: float, wait: Awaitable[object]) -> bool:

@@ -102,6 +102,19 @@ create table fcs.late_reports (
 
 create index late_reports_task on fcs.late_reports (task_id);
 
+-- They go with their task, whoever deletes it. Not a foreign key: it would cost a little at each
+-- change of a task.
+create function fcs.forget_late_reports() returns trigger language plpgsql as $$
+begin
+    delete from fcs.late_reports using gone where late_reports.task_id = gone.id;
+    return null;
+end
+$$;
+
+create trigger tasks_take_reports_along after delete on fcs.tasks
+    referencing old table as gone
+    for each statement execute function fcs.forget_late_reports();
+
 create type fcs.worker_state as enum ('live', 'draining', 'lost', 'gone');
 
 create table fcs.workers (

@@ -5,7 +5,8 @@
 -- index entries of tasks already gone lie.
 
 -- name: lanes
--- Which lanes have something pending: one index descent for each, however long they are.
+-- Which lanes have something pending: an index descent or two for each, however long they are.
+-- After a lane comes the next priority of its type, else the next type.
 with recursive lane as (
     (
           select queue, ty, priority
@@ -18,13 +19,26 @@ with recursive lane as (
     select next.*
       from lane,
            lateral (
-                 select queue, ty, priority
-                   from fcs.tasks
-                  where due_at is not null
-                    and (queue, ty) >= (lane.queue, lane.ty)
-                    and ((queue, ty) > (lane.queue, lane.ty) or priority < lane.priority)
-               order by queue, ty, priority desc
-                  limit 1
+               (
+                     select queue, ty, priority
+                       from fcs.tasks
+                      where due_at is not null
+                        and queue = lane.queue
+                        and ty = lane.ty
+                        and priority < lane.priority
+                   order by priority desc
+                      limit 1
+               )
+               union all
+               (
+                     select queue, ty, priority
+                       from fcs.tasks
+                      where due_at is not null
+                        and (queue, ty) > (lane.queue, lane.ty)
+                   order by queue, ty, priority desc
+                      limit 1
+               )
+               limit 1
            ) as next
 )
 select queue, ty, priority from lane limit %(limit)s;

@@ -169,3 +169,31 @@ select count(*)::int as tasks,
   from fcs.tasks
  where id >= %(since)s
    and status = 'succeeded';
+
+-- name: supervisors
+-- How many supervisors are connected to this database.
+select count(*)::int
+  from pg_stat_activity
+ where datname = current_database()
+   and application_name = 'fcs supervisor';
+
+-- name: pin
+-- Who holds the oldest snapshot, which keeps dead rows from being removed; `age` in seconds.
+  select pid,
+         extract(epoch from clock_timestamp() - xact_start)::float as age,
+         coalesce(application_name, '') as application_name
+    from pg_stat_activity
+   where backend_xmin is not null
+     and xact_start is not null
+     and datname = current_database()
+     and pid <> pg_backend_pid()
+order by xact_start
+   limit 1;
+
+-- name: backend_pid
+-- Which server process answers. Behind a pooler it is not the one that the driver was told of.
+select pg_backend_pid();
+
+-- name: ring
+-- A notification to oneself, to see whether any arrive.
+select pg_notify(%(channel)s, %(word)s);

@@ -1,15 +1,21 @@
 -- The least that any task queue on Postgres must do for a task, as a yardstick for `fcs bench`:
--- one narrow table, one index on what is pending, three updates by key in large batches.
+-- one row with the facts that people ask for, one index on what is pending, and three updates
+-- by key in large batches, over one connection. No fences, no hints, no accounts.
 
 -- name: create_table
 create schema fcs_bench
     create table tasks (
-        id        uuid primary key,
-        worker_id uuid,
-        run_id    uuid,
-        due_at    timestamptz default now(),
-        status    smallint not null default 0,
-        args      jsonb not null default '{}'
+        id         uuid        primary key,
+        worker_id  uuid,
+        run_id     uuid,
+        created_at timestamptz not null default now(),
+        updated_at timestamptz not null default now(),
+        due_at     timestamptz default now(),
+        started_at timestamptz,
+        status     smallint    not null default 0,
+        queue      text        not null default 'default',
+        ty         text        not null default 'noop',
+        args       jsonb       not null default '{}'
     ) with (fillfactor = 60)
     create index pending on tasks (due_at, id) where due_at is not null;
 
@@ -18,17 +24,17 @@ copy fcs_bench.tasks (id, args) from stdin;
 
 -- name: dispatch
 update fcs_bench.tasks
-   set status = 1, worker_id = %(worker_id)b, due_at = null
+   set status = 1, worker_id = %(worker_id)b, due_at = null, updated_at = now()
  where id = any(%(ids)b) and status = 0;
 
 -- name: begin
 update fcs_bench.tasks
-   set status = 2, run_id = %(run_id)b
+   set status = 2, run_id = %(run_id)b, started_at = now(), updated_at = now()
  where id = any(%(ids)b) and status = 1 and worker_id = %(worker_id)b;
 
 -- name: finish
 update fcs_bench.tasks
-   set status = 3
+   set status = 3, updated_at = now()
  where id = any(%(ids)b) and status = 2 and run_id = %(run_id)b;
 
 -- name: insert_one

@@ -6,6 +6,9 @@
 -- filled. `no between 1 and 1000000` makes the planner expect one row of an array, so it looks
 -- each key up; `coalesce(due_at, ...)` and `is not distinct from` keep it away from the indexes
 -- on those columns.
+--
+-- Who needs rows of workers and of tasks takes the workers first, and either by their ids: nobody
+-- waits in a circle.
 
 -- name: create
 -- Add tasks and tell the supervisor. News rides in the statement that makes it true, so nobody
@@ -49,10 +52,11 @@ having count(*) > 0;
 
 -- name: dispatch
 -- Hand pending tasks to live workers, and name the tasks to them in hints of at most 200 ids.
+-- Answers with those that were handed over, or null where it was all of them.
 -- The worker's row is locked first, as the reaper does: a reaped worker gets nothing more.
 with lazy as (select fcs.lazily()),
 offered as (
-    select task_id, incarnation
+    select task_id, incarnation, (no - 1) / 200 as part
       from unnest(%(task_ids)b::uuid[], %(incarnations)b::uuid[])
                with ordinality as offered (task_id, incarnation, no)
      where no between 1 and 1000000
@@ -65,20 +69,25 @@ receiver as (
     order by workers.incarnation
          for no key update of workers
 ),
+given as (
+      select task_id, incarnation, id as worker_id, part
+        from offered
+        join receiver using (incarnation)
+    order by task_id
+),
 dispatched as (
        update fcs.tasks
           set status = 'dispatched',
-              worker_id = receiver.id,
-              incarnation = receiver.incarnation,
+              worker_id = given.worker_id,
+              incarnation = given.incarnation,
               dispatch_no = tasks.dispatch_no + 1,
               due_at = null,
               updated_at = fcs.now()
-         from offered
-         join receiver using (incarnation)
-        where tasks.id = offered.task_id
+         from given
+        where tasks.id = given.task_id
           and tasks.status = 'pending'
           and coalesce(tasks.due_at, 'infinity') <= fcs.now()
-    returning tasks.id, tasks.incarnation
+    returning tasks.id, tasks.incarnation, given.part
 ),
 sent as (
     update fcs.workers
@@ -88,13 +97,13 @@ sent as (
 ),
 hint as (
       select incarnation, string_agg(id::text, ' ') as ids
-        from (
-                 select id, incarnation, row_number() over (partition by incarnation) / 200 as part
-                   from dispatched
-             ) as numbered
+        from dispatched
     group by incarnation, part
 )
-select array(select id from dispatched) as task_ids,
+select case
+           when (select count(*) from dispatched) < cardinality(%(task_ids)b::uuid[])
+           then array(select id from dispatched)
+       end as task_ids,
        (select count(pg_notify('fcs_worker_' || replace(incarnation::text, '-', ''), ids)) from hint) as hints;
 
 -- name: fetch
@@ -109,7 +118,7 @@ select id, ty, args::text as args_text, dispatch_no
 -- name: begin
 -- Take up tasks, each under the run id that its worker made beforehand. Sent again after an
 -- unknown answer it gives the same answer, and because it writes, its commit is durable proof
--- that the run is known.
+-- that the run is known. Answers with those that run, or null where it is all of them.
 with durable as (select fcs.durably()),
 wanted as (
     select wanted.*
@@ -117,25 +126,33 @@ wanted as (
            unnest(%(task_ids)b::uuid[], %(dispatch_nos)b::int[], %(run_ids)b::uuid[])
                with ordinality as wanted (task_id, dispatch_no, run_id, no)
      where no between 1 and 1000000
+  order by task_id
+),
+begun as (
+       update fcs.tasks
+          set status = 'running',
+              run_id = wanted.run_id,
+              attempt = tasks.attempt + (tasks.status = 'dispatched')::int,
+              started_at = case tasks.status when 'dispatched' then fcs.now() else tasks.started_at end,
+              updated_at = fcs.now()
+         from wanted
+        where tasks.id = wanted.task_id
+          and tasks.incarnation is not distinct from %(incarnation)b
+          and tasks.dispatch_no = wanted.dispatch_no
+          and (
+              tasks.status = 'dispatched'
+              or tasks.status = 'running' and tasks.run_id = wanted.run_id
+          )
+    returning tasks.id
 )
-   update fcs.tasks
-      set status = 'running',
-          run_id = wanted.run_id,
-          attempt = tasks.attempt + (tasks.status = 'dispatched')::int,
-          started_at = case tasks.status when 'dispatched' then fcs.now() else tasks.started_at end,
-          updated_at = fcs.now()
-     from wanted
-    where tasks.id = wanted.task_id
-      and tasks.incarnation is not distinct from %(incarnation)b
-      and tasks.dispatch_no = wanted.dispatch_no
-      and (
-          tasks.status = 'dispatched'
-          or tasks.status = 'running' and tasks.run_id = wanted.run_id
-      )
-returning tasks.id;
+select case
+           when (select count(*) from begun) < cardinality(%(task_ids)b::uuid[])
+           then array(select id from begun)
+       end as task_ids;
 
 -- name: finish
--- Record how runs ended, and report the free slots in the same breath.
+-- Record how runs ended, and report the free slots in the same breath. Answers with those that
+-- were recorded, or null where it was all of them.
 with durable as (select fcs.durably()),
 ended as (
     select ended.*
@@ -147,6 +164,7 @@ ended as (
                %(errors)s::text[]
            ) with ordinality as ended (task_id, run_id, status, error, no)
      where no between 1 and 1000000
+  order by task_id
 ),
 finished as (
        update fcs.tasks
@@ -160,7 +178,10 @@ finished as (
           and tasks.status = 'running'
     returning tasks.id
 )
-select array(select id from finished) as task_ids,
+select case
+           when (select count(*) from finished) < cardinality(%(task_ids)b::uuid[])
+           then array(select id from finished)
+       end as task_ids,
        pg_notify('fcs_supervisor', %(report)s::text);
 
 -- name: release
@@ -172,6 +193,7 @@ wanted as (
            unnest(%(task_ids)b::uuid[], %(run_ids)b::uuid[])
                with ordinality as wanted (task_id, run_id, no)
      where no between 1 and 1000000
+  order by task_id
 ),
 released as (
        update fcs.tasks
@@ -204,6 +226,7 @@ with wanted as (
       from unnest(%(task_ids)b::uuid[], %(dispatch_nos)b::int[])
                with ordinality as wanted (task_id, dispatch_no, no)
      where no between 1 and 1000000
+  order by task_id
 ),
 returned as (
        update fcs.tasks
@@ -258,6 +281,7 @@ wanted as (
            unnest(%(task_ids)b::uuid[], %(incarnations)b::uuid[], %(dispatch_nos)b::int[])
                with ordinality as wanted (task_id, incarnation, dispatch_no, no)
      where no between 1 and 1000000
+  order by task_id
 ),
 returned as (
        update fcs.tasks
@@ -285,6 +309,14 @@ select id, queue, ty, priority, due_at from returned;
 -- Move everything that a lost process held: what it had not begun runs elsewhere, what it had
 -- begun is interrupted. The caller holds the lock on the worker's row.
 with durable as (select fcs.durably()),
+held as (
+      select id
+        from fcs.tasks
+       where incarnation = %(incarnation)s
+         and status in ('dispatched', 'running')
+    order by id
+         for no key update
+),
 reaped as (
        update fcs.tasks
           set status = case status when 'dispatched' then 'pending'::fcs.status else 'interrupted' end,
@@ -293,10 +325,10 @@ reaped as (
               error = case status when 'running' then %(reason)s end,
               incarnation = null,
               updated_at = fcs.now()
-         from durable
-        where incarnation = %(incarnation)s
+         from durable, held
+        where tasks.id = held.id
           and status in ('dispatched', 'running')
-    returning id, status, queue, ty, priority, due_at
+    returning tasks.id, status, queue, ty, priority, due_at
 ),
 hint as (
     select pg_notify(
@@ -332,10 +364,6 @@ deleted as (
           using found
           where tasks.id = found.id
             and found.status <> 'running'
-      returning tasks.id
-),
-forgotten as (
-    delete from fcs.late_reports using deleted where late_reports.task_id = deleted.id
 ),
 unsent as (
     update fcs.workers
@@ -347,7 +375,8 @@ unsent as (
 select status::text from found;
 
 -- name: record_late
--- Keep what the worker of a lost run says, beside the task, without touching its status.
+-- Keep what the worker of a lost run says, beside the task, without touching its status. The
+-- lock holds off a delete, which would not see this report and leave it behind.
 with durable as (select fcs.durably()),
 ended as (
     select ended.*
@@ -366,6 +395,7 @@ insert into fcs.late_reports (run_id, task_id, status, error, reported_at)
        join fcs.tasks on tasks.id = ended.task_id
       where tasks.status <> ended.status
          or tasks.run_id is distinct from ended.run_id
+        for key share of tasks
 on conflict (run_id) do nothing
   returning task_id;
 

@@ -106,6 +106,14 @@ select fcs.now(),
 -- name: settle_accounts
 -- Count anew what was sent to workers whose account has not moved for long. Nothing in the
 -- protocol makes it differ; a row changed by hand would, and would hide a slot for ever.
+-- The count is as old as the statement, so an account that moved since then is left alone, and
+-- so is a worker that has begun something of which its last beat could not tell.
+with account as (
+    select incarnation, tasks_sent, tasks_taken
+      from fcs.workers
+     where incarnation = any(%(incarnations)b::uuid[])
+       and state in ('live', 'draining')
+)
    update fcs.workers
       set tasks_sent = workers.tasks_taken + (
               select count(*)
@@ -113,9 +121,18 @@ select fcs.now(),
                where tasks.incarnation = workers.incarnation
                  and tasks.status = 'dispatched'
           )
-    where incarnation = any(%(incarnations)b::uuid[])
-      and state in ('live', 'draining')
-returning incarnation;
+     from account
+    where workers.incarnation = account.incarnation
+      and workers.tasks_sent = account.tasks_sent
+      and workers.tasks_taken = account.tasks_taken
+      and not exists (
+              select
+                from fcs.tasks
+               where tasks.incarnation = workers.incarnation
+                 and tasks.status = 'running'
+                 and tasks.started_at >= workers.beat_at
+          )
+returning workers.incarnation;
 
 -- name: forget_ended
 -- Remove the rows of workers that ended long ago; they were kept for people to see.
