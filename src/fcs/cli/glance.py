@@ -1,0 +1,142 @@
+"""A glance at the cluster: who is there, what waits, what became of the last hour's tasks."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from fcs.cli.common import Common
+from fcs.cli.output import columns, paint, pairs
+from fcs.cli.text import cut, printable
+from fcs.database import backlog, insights
+from fcs.database.connect import Connection
+from fcs.database.insights import LaneWaiting, WorkerView
+from fcs.domain.ids import ENTROPY_BYTES, uuid7
+from fcs.domain.problems import ClusterProblem, find_problems, in_words
+from fcs.domain.task import Status
+
+LANES_MAX = 1_000
+LANES_SHOWN = 20
+_HOUR = timedelta(hours=1)
+
+
+class Glance(NamedTuple):
+    now: datetime
+    supervisors: int
+    workers: list[WorkerView]
+    waiting: list[LaneWaiting]
+    in_hand: Mapping[Status, int]
+    last_hour: Mapping[Status, int]
+    problems: list[ClusterProblem]
+
+
+async def look(db: Connection, *, lease: float) -> Glance:
+    """Look at everything once."""
+    now = await backlog.now(db)
+    supervisors = await insights.supervisors(db)
+    workers = await insights.list_workers(db)
+    waiting = await insights.waiting(db, await backlog.lanes(db, limit=LANES_MAX))
+    an_hour_ago = uuid7(round((now - _HOUR).timestamp() * 1_000), bytes(ENTROPY_BYTES))
+    problems = find_problems(
+        waiting,
+        workers,
+        supervisors=supervisors,
+        now=now,
+        lease=lease,
+        count_max=insights.COUNT_MAX,
+    )
+    return Glance(
+        now,
+        supervisors,
+        workers,
+        waiting,
+        await insights.in_hand(db),
+        await insights.recent(db, since=an_hour_ago),
+        problems,
+    )
+
+
+def document(glance: Glance) -> dict[str, Any]:
+    """The glance as programs read it."""
+    return {
+        "now": glance.now,
+        "supervisors": glance.supervisors,
+        "workers": [msgspec.structs.asdict(worker) for worker in glance.workers],
+        "waiting": [
+            {**head.lane._asdict(), "due": head.due, "scheduled": head.scheduled,
+             "oldest_due_at": head.oldest_due_at}
+            for head in glance.waiting
+        ],
+        "in_hand": glance.in_hand,
+        "last_hour": glance.last_hour,
+        "problems": [problem._asdict() for problem in glance.problems],
+    }  # fmt: skip
+
+
+def show(common: Common, glance: Glance) -> str:
+    """The glance as people read it."""
+    live = [worker for worker in glance.workers if worker.state == "live"]
+    slots = sum(worker.slots_total for worker in live)
+    busy = sum(worker.slots_busy for worker in live)
+    counts = [
+        ("supervisor", _count(glance.supervisors, "connected")),
+        ("workers", f"{_count(len(live), 'live')}, {busy} of {slots} slots busy"),
+        ("waiting", _waiting(glance.waiting)),
+        ("in hand", _by_status(glance.in_hand)),
+        ("last hour", _by_status(glance.last_hour) + " (of the tasks created in it)"),
+    ]
+    parts = [pairs(counts)]
+    if glance.waiting:
+        parts.append(_lanes(glance.waiting, glance.now))
+    parts.append(_problems(common, glance.problems))
+    return "\n\n".join(parts)
+
+
+def _lanes(waiting: Sequence[LaneWaiting], now: datetime) -> str:
+    table = columns(
+        ["QUEUE", "TYPE", "PRIORITY", "DUE", "SCHEDULED", "OLDEST DUE"],
+        [
+            (
+                cut(head.lane.queue, 30),
+                cut(head.lane.ty, 40),
+                head.lane.priority,
+                head.due,
+                head.scheduled,
+                f"{in_words((now - head.oldest_due_at).total_seconds())} ago"
+                if head.oldest_due_at
+                else "",
+            )
+            for head in waiting[:LANES_SHOWN]
+        ],
+    )
+    more = len(waiting) - LANES_SHOWN
+    return f"{table}\n… and {more} lanes more" if more > 0 else table
+
+
+def _problems(common: Common, problems: Sequence[ClusterProblem]) -> str:
+    if not problems:
+        return paint(common, "All is well.", "green")
+    return "\n".join(
+        f"{paint(common, 'problem:', 'red')} {printable(problem.message)}\n"
+        f"         {printable(problem.hint)}"
+        for problem in problems
+    )
+
+
+def _waiting(waiting: Sequence[LaneWaiting]) -> str:
+    due = sum(head.due for head in waiting)
+    scheduled = sum(head.scheduled for head in waiting)
+    # Each lane is counted so far and no further.
+    more = any(head.due + head.scheduled >= insights.COUNT_MAX for head in waiting)
+    return f"{due:,} due, {scheduled:,} scheduled" + (", or more" if more else "")
+
+
+def _by_status(counts: Mapping[Status, int]) -> str:
+    more = sum(counts.values()) >= insights.COUNT_MAX
+    text = ", ".join(f"{counts[status]:,} {status}" for status in Status if counts.get(status))
+    return (text or "nothing") + (" and more" if more else "")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number else f"none {what}"

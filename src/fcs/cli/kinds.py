@@ -1,0 +1,65 @@
+"""Kinds of values on the command line: each reads a text, or says what a right one looks like."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import click
+
+_STRETCH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|)")
+_SECONDS = {"ms": 0.001, "s": 1, "": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+_STRETCH_MAX = timedelta(days=365 * 1_000).total_seconds()
+
+
+def address(text: str) -> tuple[str, int]:
+    """HOST:PORT, or a port alone, which is one of 127.0.0.1."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:
+        raise click.BadParameter(f"{text!r} is not like 127.0.0.1:5000 or [::1]:5000.")
+    return host or "127.0.0.1", int(port)
+
+
+def stretch(text: str) -> float:
+    """A stretch of time, in seconds."""
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _STRETCH.findall(text))
+    if not re.fullmatch(rf"(?:{_STRETCH.pattern}\s*)+", text) or seconds > _STRETCH_MAX:
+        raise click.BadParameter(f"{text!r} is not like 30s, 5m, 1h30m or 2d.")
+    return seconds
+
+
+def moment(text: str) -> datetime:
+    """A moment with its offset from UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not like 2031-05-17T09:00:00+02:00.") from None
+    if found.tzinfo is None:
+        raise click.BadParameter(f"{text!r} lacks an offset: end it with Z for UTC, or +02:00.")
+    if not 1970 < found.year < 9000:
+        raise click.BadParameter(f"{text!r} is not between the years 1971 and 8999.")
+    return found
+
+
+def queue(text: str) -> str:
+    """The name of a queue."""
+    from fcs.domain.errors import InvalidInput
+    from fcs.registry import check_queue
+
+    try:
+        return check_queue(text)
+    except InvalidInput as error:
+        raise click.BadParameter(f"{error} {error.hint}") from None
+
+
+def queues(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> list[str]:
+    """Several queues, given one by one or with commas between them."""
+    return sorted({queue(name.strip()) for text in texts for name in text.split(",")})
+
+
+def app_place(text: str) -> str:
+    """Where an App is: module:attribute."""
+    module, _, attribute = text.partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), *attribute.split(".")]):
+        raise click.BadParameter(f"{text!r} is not like tasks:app (tasks.py, and its variable).")
+    return text

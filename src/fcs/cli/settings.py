@@ -1,0 +1,72 @@
+"""Where settings come from: a flag, else a variable `FCS_*`, else the default.
+
+Flags know their variable themselves (`envvar=` of click). Here is what is not that simple.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from fcs.cli.common import Common
+from fcs.domain.errors import InvalidSettings
+from fcs.domain.settings import Settings
+
+
+def database_url(common: Common, environment: Mapping[str, str]) -> str:
+    """The database that was named, by whichever way."""
+    if common.database:
+        return common.database
+    if url := environment.get("FCS_DATABASE"):
+        return url
+    if path := environment.get("FCS_DATABASE_FILE"):
+        return _read_url(Path(path))
+    if url := environment.get("DATABASE_URL"):
+        return url
+    raise InvalidSettings(
+        "no database was named",
+        hint="Say --database postgres://user@host/name or set FCS_DATABASE; `fcs up` brings one.",
+    )
+
+
+def _read_url(path: Path) -> str:
+    try:
+        url = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise InvalidSettings(
+            f"FCS_DATABASE_FILE={path} cannot be read: {reason}",
+            hint="It names a file that holds the URL of the database and nothing else.",
+        ) from None
+    if not url:
+        raise InvalidSettings(
+            f"FCS_DATABASE_FILE={path} names an empty file",
+            hint="Write the URL of the database into it.",
+        )
+    return url
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings as the variables have them: FCS_LEASE for `lease`, and so on."""
+    given: dict[str, float] = {}
+    for name, kind in get_type_hints(Settings).items():
+        variable = f"FCS_{name.upper()}"
+        if text := environment.get(variable):
+            given[name] = _read_number(variable, text, kind, default=getattr(Settings(), name))
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except InvalidSettings as error:
+        said = ", ".join(f"FCS_{name.upper()}={value:g}" for name, value in given.items())
+        raise InvalidSettings(str(error), hint=f"Change what was set: {said}.") from None
+
+
+def _read_number(variable: str, text: str, kind: Any, *, default: float) -> float:
+    try:
+        number: float = kind(text)
+    except ValueError:
+        number = float("nan")
+    if not 0 <= number < 1e9:
+        wanted = "a whole number" if kind is int else "a number of seconds"
+        raise InvalidSettings(
+            f"{variable}={text!r} is not {wanted}", hint=f"Its default is {default:g}."
+        )
+    return number

@@ -1,0 +1,23 @@
+"""`fcs supervise`: a supervisor."""
+
+import os
+
+import click
+
+from fcs.cli.common import Common, common_options
+
+
+@click.command("supervise")
+@common_options
+@click.pass_obj
+def command(common: Common) -> int:
+    """Run a supervisor, which hands tasks to workers.
+
+    Several may run: they cost some wasted work, and none is missed when one goes.
+    """
+    from fcs.cli.serving import serve
+    from fcs.cli.settings import database_url, read_settings
+    from fcs.node.supervise import supervise
+
+    url, settings = database_url(common, os.environ), read_settings(os.environ)
+    return serve(common, url, lambda stop: supervise(url, settings, stop))

@@ -1,0 +1,108 @@
+"""Creating a task from the command line."""
+
+import os
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from random import SystemRandom
+from time import monotonic
+
+from fcs.cli import app
+from fcs.cli.common import Common
+from fcs.cli.database import run_async
+from fcs.cli.output import say
+from fcs.cli.settings import database_url
+from fcs.cli.task.arguments import check_arguments, read_arguments
+from fcs.cli.task.options import Wish
+from fcs.client.ids import new_task_id
+from fcs.database import backlog, insights, tasks
+from fcs.database.connect import Connection
+from fcs.database.line import Line, is_passing
+from fcs.database.migrate import check_schema
+from fcs.domain.errors import DatabaseUnavailable, InvalidInput, UnknownType
+from fcs.domain.ids import TaskId
+from fcs.domain.task import DEFAULT_QUEUE, NewTask
+from fcs.registry import Registry
+
+PATIENCE = 10.0
+"""Seconds for which a create whose answer was lost is sent again."""
+
+
+def create(common: Common, wish: Wish) -> TaskId:
+    """Create a task; it is durable when this returns.
+
+    Its arguments are checked here if the application knows its type. A type that only a live
+    worker knows is taken as it is; what nobody knows is refused.
+    """
+    if wish.at is not None and wish.in_ is not None:
+        raise InvalidInput("--at and --in were both given", hint="Say one of the two.")
+    args = read_arguments(wish.arg, wish.json)
+    registry = app.load(wish.app).registry
+    creation = Creation(common, wish, registry, args)
+    return run_async(creation.carry_out(database_url(common, os.environ)))
+
+
+class Creation:
+    def __init__(self, common: Common, wish: Wish, registry: Registry, args: bytes) -> None:
+        self._common, self._wish, self._registry = common, wish, registry
+        self._id = new_task_id()
+        self._connected = False
+        self._args, self._queue, self._priority = args, DEFAULT_QUEUE, 0
+        if wish.ty in registry:
+            task_type = registry.get(wish.ty)
+            self._args = check_arguments(args, task_type, wish.arg)
+            self._queue, self._priority = task_type.queue, task_type.priority
+
+    async def carry_out(self, url: str) -> TaskId:
+        """Write the task down. Once there was a connection, an unknown answer is settled."""
+        give_up_at = monotonic() + PATIENCE
+        line = Line(url, part="cli", rng=SystemRandom(), keys_only=False)
+        try:
+            await line.carry_out(
+                self._write, give_up=lambda: not self._connected or monotonic() >= give_up_at
+            )
+        except Exception as error:
+            if not self._connected or not is_passing(error):
+                raise
+            raise DatabaseUnavailable(
+                f"the database went away; it is not known whether task {self._id} was created",
+                hint=f"Look when it is back:  fcs task show {self._id}",
+            ) from error
+        finally:
+            await line.close()
+        return self._id
+
+    async def _write(self, db: Connection) -> None:
+        self._connected = True
+        await check_schema(db)
+        if self._wish.ty not in self._registry:
+            await self._require_worker(db)
+        wish = self._wish
+        new = NewTask(
+            id=self._id,
+            ty=wish.ty,
+            args=self._args,
+            queue=self._queue if wish.queue is None else wish.queue,
+            priority=self._priority if wish.priority is None else wish.priority,
+            scheduled_at=await self._scheduled_at(db),
+        )
+        await tasks.create(db, [new])
+
+    async def _require_worker(self, db: Connection) -> None:
+        ty, place = self._wish.ty, self._wish.app
+        known = await insights.known_types(db)
+        if ty in known:
+            say(self._common, f"note: {place} has no type {ty!r}, a live worker has: not checked")
+            return
+        near = get_close_matches(ty[:200], sorted(known | set(self._registry.names())), n=1)
+        raise UnknownType(
+            f"no task type {ty[:200]!r} is known, neither to {place} nor to a live worker",
+            hint=f"Did you mean {near[0]!r}?"
+            if near
+            else "Name its application with --app module:app, or start a worker that has it.",
+        )
+
+    async def _scheduled_at(self, db: Connection) -> datetime | None:
+        """By the database's clock, which decides when the task falls due."""
+        if self._wish.in_ is None:
+            return self._wish.at
+        return await backlog.now(db) + timedelta(seconds=self._wish.in_)

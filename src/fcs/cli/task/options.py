@@ -1,0 +1,67 @@
+"""The options that say what task is wanted, for `create` and `run` alike."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from fcs.cli.kinds import app_place, moment, queue, stretch
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Wish(NamedTuple):
+    """What was asked for on the command line; `in_` is in seconds."""
+
+    ty: str
+    arg: Sequence[str]
+    json: str | None
+    at: datetime | None
+    in_: float | None
+    queue: str | None
+    priority: int | None
+    app: str
+
+
+def wish_options(command: F) -> F:
+    """Add the options; they become the fields of a `Wish`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS: list[Callable[[Any], Any]] = [
+    click.argument("ty", metavar="TYPE"),
+    click.option(
+        "--arg",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="An argument; the value is JSON if it can be, else text. As often as needed.",
+    ),
+    click.option("--json", metavar="OBJECT", help="All arguments at once, as a JSON object."),
+    click.option(
+        "--at", type=moment, metavar="MOMENT", help="Not before this moment (2031-05-17T09:00:00Z)."
+    ),
+    click.option(
+        "--in",
+        "in_",
+        type=stretch,
+        metavar="TIME",
+        help="Not before so long from now (30s, 5m, 2h).",
+    ),
+    click.option("--queue", type=queue, metavar="NAME", help="The queue; else that of the type."),
+    click.option(
+        "--priority", type=click.IntRange(-100, 100), help="The higher the sooner; usually 0."
+    ),
+    click.option(
+        "--app",
+        type=app_place,
+        metavar="MODULE:APP",
+        envvar="FCS_APP",
+        show_envvar=True,
+        default="fcs.demo:app",
+        show_default=True,
+        help="The application that knows the type and its arguments.",
+    ),
+]

@@ -1,0 +1,175 @@
+"""`fcs doctor`: what it makes of what it sees, and what it sees of a healthy database."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from tests.cli.said import Fcs
+
+from fcs.cli.findings import Facts, Finding, exit_code, judge
+from fcs.database.connect import Connection
+from fcs.database.insights import Health, Pin
+from fcs.database.mail import listen
+from fcs.domain.errors import SchemaOutdated
+
+NOON = datetime(2018, 1, 1, 12, 0, tzinfo=UTC)
+HEALTH = Health(
+    connections=10, oldest_snapshot=None, notification_queue=0.0, in_recovery=False, now=NOON
+)
+SETTINGS = {
+    "autovacuum": "on",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "max_connections": "100",
+    "server_version": "18.6",
+    "server_version_num": "180006",
+    "superuser_reserved_connections": "3",
+    "synchronous_commit": "on",
+    "synchronous_standby_names": "",
+}
+HEALTHY = Facts(
+    settings=SETTINGS,
+    health=HEALTH,
+    local_now=NOON,
+    pin=None,
+    schema_error=None,
+    unlogged=[],
+    is_direct=True,
+    ring_seconds=0.001,
+)
+
+
+def troubles(**changes: Any) -> dict[str, str]:
+    """What is not well after a change, and how bad it is."""
+    findings = judge(HEALTHY._replace(**changes))
+    assert all(finding.hint for finding in findings if finding.state != "ok")
+    return {finding.check: finding.state for finding in findings if finding.state != "ok"}
+
+
+def set_to(name: str, value: str) -> dict[str, Any]:
+    return {"settings": SETTINGS | {name: value}}
+
+
+def healthy_but(**changes: Any) -> dict[str, Any]:
+    return {"health": HEALTH._replace(**changes)}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, {}),
+        (set_to("server_version_num", "130012"), {"version": "fail"}),
+        (set_to("fsync", "off"), {"fsync": "fail"}),
+        (set_to("full_page_writes", "off"), {"full_page_writes": "fail"}),
+        (set_to("autovacuum", "off"), {"autovacuum": "warn"}),
+        (set_to("synchronous_commit", "off"), {}),
+        (set_to("synchronous_standby_names", "ann"), {}),
+        (set_to("max_connections", "32"), {"connections": "warn"}),
+        (set_to("max_connections", "13"), {"connections": "fail"}),
+        ({"schema_error": SchemaOutdated("old", hint="init")}, {"schema": "fail"}),
+        ({"unlogged": ["tasks"]}, {"logged tables": "fail"}),
+        ({"is_direct": False}, {"direct": "warn"}),
+        ({"ring_seconds": None}, {"notifications": "fail"}),
+        ({"pin": Pin(7, 59, "psql")}, {}),
+        ({"pin": Pin(7, 61, "psql")}, {"oldest snapshot": "warn"}),
+        ({"local_now": NOON + timedelta(seconds=0.9)}, {}),
+        ({"local_now": NOON + timedelta(seconds=1.1)}, {"clock": "warn"}),
+        ({"local_now": NOON - timedelta(seconds=1.1)}, {"clock": "warn"}),
+        (healthy_but(notification_queue=0.2), {"notification queue": "warn"}),
+        (healthy_but(notification_queue=0.6), {"notification queue": "fail"}),
+        (healthy_but(in_recovery=True), {"writable": "fail", "notifications": "fail"}),
+    ],
+)
+def test_each_trouble_is_told_and_nothing_else(
+    change: dict[str, Any], expected: dict[str, str]
+) -> None:
+    assert troubles(**change) == expected
+
+
+@pytest.mark.parametrize(
+    ("states", "code"), [([], 0), (["ok"], 0), (["ok", "warn"], 1), (["warn", "fail", "ok"], 2)]
+)
+def test_exit_code_is_that_of_the_worst(states: list[Any], code: int) -> None:
+    assert exit_code([Finding("check", state, "") for state in states]) == code
+
+
+def test_healthy_database(fcs: Fcs) -> None:
+    said = fcs("doctor", "-o", "json")
+    states = {finding["check"]: finding["state"] for finding in said.json}
+    for check in ("reachable", "version", "schema", "writable", "direct", "notifications", "fsync"):
+        assert states[check] == "ok"
+
+
+def test_table_says_the_same(fcs: Fcs) -> None:
+    said = fcs("doctor")
+    assert said.code == 0
+    assert all(line.startswith("ok ") for line in said.out.splitlines())
+
+
+def test_unreachable_database_is_a_finding(anywhere: Fcs) -> None:
+    said = anywhere("doctor", "-d", "postgres://127.0.0.1:1/x")
+    assert said.code == 2
+    assert said.out.startswith("fail  reachable")
+    assert said.err == ""
+
+
+def test_missing_schema_is_a_finding(anywhere: Fcs, blank_database_url: str) -> None:
+    said = anywhere("doctor", "-d", blank_database_url)
+    assert said.code == 2
+    assert "fcs init" in said.out
+
+
+def test_unlogged_table_is_found(fcs: Fcs, rows: psycopg.Connection[tuple[Any, ...]]) -> None:
+    rows.execute("alter table fcs.late_reports set unlogged")
+    said = fcs("doctor")
+    assert said.code == 2
+    assert "late_reports" in said.out
+
+
+def test_old_snapshot_is_found(
+    fcs: Fcs, rows: psycopg.Connection[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcs.cli.findings.OLD_SNAPSHOT", 0.0)
+    rows.execute("begin isolation level repeatable read")
+    rows.execute("select 1")
+    said = fcs("doctor")
+    assert said.code == 1
+    assert f"process {rows.info.backend_pid} " in said.out
+
+
+async def test_pooler_that_swaps_sessions_is_noticed(db: Connection, database_url: str) -> None:
+    """What a pooler does, done by hand: another process answers than the one that greeted us."""
+    from fcs.cli.examine import _is_direct
+    from fcs.database.connect import connect
+
+    async with await connect(database_url, part="test") as other:
+        assert await _is_direct(db, other)
+        swapped = Swapped(db, other)
+        assert not await _is_direct(swapped, other)  # type: ignore[arg-type]
+
+
+class Swapped:
+    """The greeting of one session, and the answers of another."""
+
+    def __init__(self, greeting: Connection, answers: Connection) -> None:
+        self.info = greeting.info
+        self.execute = answers.execute
+
+
+async def test_notifications_that_never_come(
+    db: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fcs.cli import examine
+    from fcs.database.connect import connect
+
+    async def deaf(db: Connection, channel: str) -> None:
+        await listen(db, "another_channel")
+
+    async with await connect(database_url, part="test") as other:
+        assert await examine._ring(db, other) is not None
+        monkeypatch.setattr(examine, "listen", deaf)
+        monkeypatch.setattr(examine, "RING_PATIENCE", 0.1)
+        async with asyncio.timeout(30):
+            assert await examine._ring(db, other) is None
