@@ -1,0 +1,54 @@
+"""Connections for the tests of the database floor: in a transaction that rolls back, at noon."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+from tests.conftest import Server, fresh_database
+from tests.database.scene import NOON, freeze
+
+from fcs.database.connect import Connection, connect
+
+
+@pytest.fixture(scope="session")
+def shared_url(postgres: Server, template: str) -> Iterator[str]:
+    """One database for all tests that leave nothing behind."""
+    with fresh_database(postgres, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def db(shared_url: str) -> AsyncIterator[Connection]:
+    """A connection at a frozen noon; whatever the test writes is rolled back."""
+    async with (
+        await connect(shared_url, part="test") as db,
+        db.transaction(force_rollback=True),
+    ):
+        await freeze(db, NOON)
+        yield db
+
+
+@pytest.fixture
+def clean_url(shared_url: str) -> Iterator[str]:
+    """The shared database with empty tables, for tests in which statements commit."""
+    with psycopg.connect(shared_url, autocommit=True) as db:
+        yield shared_url
+        db.execute("delete from fcs.tasks; delete from fcs.workers; delete from fcs.late_reports")
+
+
+@pytest.fixture
+async def clean(clean_url: str) -> AsyncIterator[Connection]:
+    """A connection on empty tables, where each statement commits."""
+    async with await connect(clean_url, part="test") as db:
+        yield db
+
+
+@pytest.fixture
+def modest_role(postgres: Server) -> Iterator[str]:
+    """A role that owns nothing and may create nothing."""
+    name = f"fcs_test_{os.getpid()}_modest"
+    with psycopg.connect(postgres.url(), autocommit=True) as db:
+        db.execute(f"create role {name} login".encode())
+        yield name
+        db.execute(f"drop role {name}".encode())

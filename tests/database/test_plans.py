@@ -1,0 +1,140 @@
+"""The cost of a statement depends on what it touches, and not on how much the table holds.
+
+200,000 rows, a few of them pending. The plans are the generic ones that a long-lived connection
+settles on, before and after the first statistics.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from tests.conftest import Server, fresh_database
+from tests.database.scene import rows
+
+from fcs.database.connect import Connection, connect
+from fcs.database.sql import load
+
+ROWS = 200_000
+FILL = f"""
+insert into fcs.tasks (id, ty, status, due_at, incarnation)
+     select gen_random_uuid(),
+            'baz',
+            case kind when 0 then 'pending' when 1 then 'running' else 'succeeded' end::fcs.status,
+            case kind when 0 then now() end,
+            case kind when 1 then gen_random_uuid() end
+       from (select least(n % 2000, 2) as kind from generate_series(1, {ROWS}) as n) as kinds;
+insert into fcs.workers (id, incarnation, slots_total, queues, types)
+     select gen_random_uuid(), gen_random_uuid(), 4, '{{}}', '{{baz}}'
+       from generate_series(1, 200);
+"""
+LONG_LANES = """
+insert into fcs.tasks (id, ty, priority)
+     select gen_random_uuid(), 'long', n % 2 from generate_series(1, 50000) as n
+"""
+
+BY_KEY = [
+    ("tasks", name)
+    for name in (
+        "create", "dispatch", "fetch", "begin", "finish", "release", "hand_back", "refuse",
+        "take_back", "reap", "delete", "record_late", "held", "overdue",
+    )
+] + [
+    ("backlog", "read_on"),
+    ("backlog", "find"),
+    ("backlog", "lanes"),
+    ("workers", "settle_accounts"),
+    ("insights", "find_task"),
+    ("insights", "waiting"),
+    ("insights", "in_hand"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def full_url(postgres: Server, template: str) -> Iterator[str]:
+    """A database right after a bulk load, of which the planner knows nothing yet."""
+    with fresh_database(postgres, template) as url:
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute("alter table fcs.tasks set (autovacuum_enabled = off)")
+            db.execute(FILL.encode())
+        yield url
+
+
+@pytest.fixture(params=["unanalyzed", "analyzed"], scope="module")
+def url(full_url: str, request: pytest.FixtureRequest) -> str:
+    if request.param == "analyzed":
+        with psycopg.connect(full_url, autocommit=True) as db:
+            db.execute("analyze")
+    return full_url
+
+
+@pytest.fixture
+async def db(url: str) -> AsyncIterator[Connection]:
+    async with await connect(url, part="test", keys_only=True) as db:
+        yield db
+
+
+async def generic_plan(db: Connection, statement: str) -> dict[str, Any]:
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)[sb]", statement)))
+    numbered = re.sub(r"%\((\w+)\)[sb]", lambda found: f"${names.index(found[1]) + 1}", statement)
+    await db.execute(f"prepare hot as {numbered}".encode())
+    arguments = f"({', '.join(['null'] * len(names))})" if names else ""
+    return await explained(db, f"execute hot{arguments}")
+
+
+async def explained(db: Connection, statement: str, options: str = "") -> dict[str, Any]:
+    [found] = await rows(db, f"explain (format json {options}) {statement}")
+    text = found["QUERY PLAN"]
+    plan: dict[str, Any] = (json.loads(text) if isinstance(text, str) else text)[0]["Plan"]
+    return plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+@pytest.mark.parametrize(("file", "name"), BY_KEY)
+async def test_no_statement_of_the_hot_path_scans_the_tasks(
+    db: Connection, file: str, name: str
+) -> None:
+    plan = await generic_plan(db, load(file)[name])
+
+    scanned = [
+        node["Node Type"] for node in nodes(plan)
+        if node.get("Relation Name") == "tasks" and node["Node Type"] == "Seq Scan"
+    ]  # fmt: skip
+    assert not scanned, json.dumps(plan, indent=1)
+
+
+@pytest.mark.parametrize("name", ["dispatch", "begin", "finish"])
+async def test_rows_are_found_by_their_ids_and_by_no_other_index(db: Connection, name: str) -> None:
+    """An index on what changes would be walked over all the dead entries that its changes left."""
+    plan = await generic_plan(db, load("tasks")[name])
+
+    used = {
+        node["Index Name"] for node in nodes(plan)
+        if "Index Name" in node and not node["Index Name"].startswith("workers")
+    }  # fmt: skip
+    assert used == {"tasks_pkey"}
+
+
+async def test_a_long_lane_is_listed_without_being_read(full_url: str) -> None:
+    """F-59: the supervisor asks every few seconds."""
+    async with (
+        await connect(full_url, part="test", keys_only=True) as db,
+        db.transaction(force_rollback=True),
+    ):
+        await db.execute(LONG_LANES.encode())
+        await db.execute("analyze fcs.tasks")
+        statement = load("backlog")["lanes"].replace("%(limit)s", "100")
+        plan = await explained(db, statement, ", analyze, timing off")
+
+    removed = sum(
+        node.get("Rows Removed by Filter", 0) * node["Actual Loops"] for node in nodes(plan)
+    )
+    assert plan["Actual Rows"] == 3
+    assert removed == 0, json.dumps(plan, indent=1)

@@ -1,0 +1,288 @@
+"""The backlog: order, lanes, and the window onto the table."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tests.domain.samples import LANE, NOON, SECOND, numbers, waiting
+
+from fcs.domain import backlog as module
+from fcs.domain.backlog import Backlog
+from fcs.domain.facts import Lane, Place, Waiting
+
+URGENT = LANE._replace(priority=5)
+OTHER = LANE._replace(ty="foo")
+
+
+def known(*tasks: Waiting, window: int = 1_000) -> Backlog:
+    """A backlog that has read these tasks and knows that there are no others."""
+    backlog = Backlog(window=window)
+    for lane in dict.fromkeys(task.lane for task in tasks) or [LANE]:
+        own = sorted((task for task in tasks if task.lane == lane), key=lambda task: task[1:])
+        backlog.read(lane, None, own, exhausted=True)
+    return backlog
+
+
+def taken(backlog: Backlog, seconds: float = 0, *, not_from: Sequence[Lane] = ()) -> list[int]:
+    due = backlog.take_due(NOON + seconds * SECOND, lambda lane: lane not in not_from)
+    return numbers(due)
+
+
+def test_due_tasks_go_out_by_due_time() -> None:
+    backlog = known(waiting(1, due=-1), waiting(2, due=-3), waiting(3, due=-2))
+
+    assert taken(backlog) == [2, 3, 1]
+    assert taken(backlog) == []
+
+
+def test_what_is_due_together_goes_out_by_id() -> None:
+    """F-61: ids of version 7 sort by creation, so the older task goes first."""
+    backlog = known(waiting(3), waiting(1), waiting(2))
+
+    assert taken(backlog) == [1, 2, 3]
+
+
+def test_priority_goes_before_due_time() -> None:
+    backlog = known(waiting(1, due=-9), waiting(2, due=-1, lane=URGENT), waiting(3, due=-2))
+
+    assert taken(backlog) == [2, 1, 3]
+
+
+def test_lanes_of_one_priority_are_merged() -> None:
+    backlog = known(waiting(1, due=-3), waiting(2, due=-2, lane=OTHER), waiting(3, due=-1))
+
+    assert taken(backlog) == [1, 2, 3]
+
+
+def test_a_scheduled_task_that_fell_due_is_not_outranked_by_unscheduled_ones() -> None:
+    """F-60: in the seed a task without a schedule sorts before every task with one."""
+    scheduled, older, newer = waiting(1, due=-5), waiting(2, due=-6), waiting(3, due=-4)
+
+    assert taken(known(older, newer, scheduled)) == [2, 1, 3]
+
+
+def test_a_scheduled_task_waits_until_it_is_due() -> None:
+    backlog = known(waiting(1, due=10), waiting(2, due=20))
+
+    assert taken(backlog, 9.999) == []
+    assert backlog.next_due_at(NOON) == NOON + 10 * SECOND
+    assert taken(backlog, 10) == [1]
+    assert backlog.next_due_at(NOON + 10 * SECOND) == NOON + 20 * SECOND
+
+
+def test_an_urgent_task_of_tomorrow_does_not_hold_up_today() -> None:
+    backlog = known(waiting(1, due=86_400, lane=URGENT), waiting(2))
+
+    assert taken(backlog) == [2]
+
+
+def test_what_is_due_waits_for_a_slot_and_not_for_the_clock() -> None:
+    assert known(waiting(1)).next_due_at(NOON) is None
+
+
+def test_a_lane_that_nobody_serves_does_not_block_another() -> None:
+    backlog = known(waiting(1, lane=URGENT), waiting(2, due=-9, lane=OTHER), waiting(3))
+
+    assert taken(backlog, not_from=[URGENT, OTHER]) == [3]
+    assert taken(backlog) == [1, 2]
+
+
+def test_what_is_not_accepted_stays() -> None:
+    backlog = known(waiting(1), waiting(2))
+    slots = iter([True, False])
+
+    assert numbers(backlog.take_due(NOON, lambda _: next(slots))) == [1]
+    assert taken(backlog) == [2]
+
+
+def test_hearing_of_a_task_twice_is_hearing_of_it_once() -> None:
+    backlog = known(waiting(1))
+    for _ in range(3):
+        backlog.add(waiting(1))
+        backlog.add(waiting(2))
+
+    assert taken(backlog) == [1, 2]
+
+
+def test_a_lane_nobody_has_read_is_read_from_its_head() -> None:
+    """There may be older tasks than the one that the hint named."""
+    backlog = Backlog(window=1_000)
+    backlog.add(waiting(2))
+
+    assert taken(backlog) == []
+    assert backlog.lanes_to_read(NOON) == [(LANE, None)]
+
+    backlog.read(LANE, None, [waiting(1), waiting(2)], exhausted=True)
+    assert backlog.lanes_to_read(NOON) == []
+    assert taken(backlog) == [1, 2]
+
+
+def test_beyond_the_bookmark_the_table_is_read() -> None:
+    """A hint must not pull a task before those that lie between."""
+    backlog = Backlog(window=1_000)
+    backlog.read(LANE, None, [waiting(1, due=-9)], exhausted=False)
+    backlog.add(waiting(3, due=-1))
+
+    assert taken(backlog) == [1]
+    assert backlog.lanes_to_read(NOON) == [(LANE, Place(NOON - 9 * SECOND, waiting(1).id))]
+
+
+def test_who_comes_late_behind_the_bookmark_is_taken_in_by_a_hint() -> None:
+    """F-58: a transaction may commit after others that began later."""
+    backlog = Backlog(window=1_000)
+    backlog.read(LANE, None, [waiting(2, due=-5)], exhausted=False)
+    backlog.add(waiting(1, due=-8))
+
+    assert taken(backlog) == [1, 2]
+
+
+def test_who_comes_late_without_a_hint_is_found_by_starting_over() -> None:
+    """F-58, when the hint was lost as well."""
+    backlog = known(waiting(2, due=-5))
+    backlog.start_over()
+
+    assert backlog.lanes_to_read(NOON) == [(LANE, None)]
+    backlog.read(LANE, None, [waiting(1, due=-8), waiting(2, due=-5)], exhausted=True)
+    assert taken(backlog) == [1, 2]
+
+
+def test_a_scan_hint_makes_every_lane_read_on() -> None:
+    backlog = known(waiting(1, due=-9), waiting(2, due=-8, lane=OTHER))
+    taken(backlog)
+    assert backlog.lanes_to_read(NOON) == []
+
+    backlog.look_further()
+
+    assert backlog.lanes_to_read(NOON) == [
+        (LANE, Place(NOON - 9 * SECOND, waiting(1).id)),
+        (OTHER, Place(NOON - 8 * SECOND, waiting(2).id)),
+    ]
+
+
+def test_a_lane_is_read_on_before_it_runs_dry() -> None:
+    backlog = Backlog(window=100)
+    share = backlog.lane_share()
+    tasks = [waiting(n, due=-1) for n in range(share)]
+    backlog.read(LANE, None, tasks, exhausted=False)
+
+    slots = iter([True] * (share // 2 - 1) + [False])
+    list(backlog.take_due(NOON, lambda _: next(slots)))
+    assert backlog.lanes_to_read(NOON) == []
+
+    slots = iter([True, False])
+    list(backlog.take_due(NOON, lambda _: next(slots)))
+    assert backlog.lanes_to_read(NOON) == [(LANE, Place(NOON - SECOND, tasks[-1].id))]
+
+
+def test_a_lane_whose_next_tasks_are_scheduled_is_not_read_again_and_again() -> None:
+    backlog = Backlog(window=100)
+    backlog.read(LANE, None, [waiting(1, due=60)], exhausted=False)
+
+    assert backlog.lanes_to_read(NOON) == []
+    assert backlog.lanes_to_read(NOON + 60 * SECOND) != []
+
+
+def test_a_task_that_comes_back_is_offered_again() -> None:
+    backlog = known(waiting(1), waiting(2, due=1))
+    assert taken(backlog) == [1]
+
+    backlog.put_back(waiting(1))
+    backlog.put_back(waiting(1))
+
+    assert taken(backlog, 1) == [1, 2]
+
+
+def test_a_task_that_comes_back_into_an_unknown_lane_is_offered_again() -> None:
+    backlog = Backlog(window=100)
+    backlog.put_back(waiting(1))
+
+    assert backlog.lanes_to_read(NOON) == [(LANE, None)]
+    assert taken(backlog) == [1]
+
+
+def test_an_answer_read_before_the_lane_was_cut_down_leaves_no_gap() -> None:
+    """Reading takes time, and hints come in meanwhile. What lies between the place where the
+    lane now ends and the place from which the answer goes on must still be read.
+    """
+    backlog = Backlog(window=64)
+    share = backlog.lane_share()
+    read = [waiting(n, due=-1_000 + n) for n in range(1, share + 1)]
+    backlog.read(LANE, None, read, exhausted=False)
+    taken(backlog)
+    [(_, asked_after)] = backlog.lanes_to_read(NOON)
+
+    late = [waiting(1_000 + n, due=-9_000 + n) for n in range(2 * share + 1)]
+    for task in late:
+        backlog.add(task)
+    backlog.read(LANE, asked_after, [waiting(500, due=-1)], exhausted=True)
+
+    found = taken(backlog)
+    [(_, after)] = backlog.lanes_to_read(NOON)
+    assert after is not None
+    rest = [task for task in [*late, waiting(500, due=-1)] if task[1:] > after]
+    assert sorted(found + numbers(rest)) == [500, *numbers(late)]
+
+
+def test_an_answer_read_before_a_new_start_does_not_stand_in_for_it() -> None:
+    backlog = Backlog(window=64)
+    backlog.read(LANE, None, [waiting(2, due=-5)], exhausted=False)
+    taken(backlog)
+    [(_, asked_after)] = backlog.lanes_to_read(NOON)
+
+    backlog.start_over()
+    backlog.read(LANE, asked_after, [waiting(3, due=-1)], exhausted=True)
+
+    assert backlog.lanes_to_read(NOON) == [(LANE, None)]
+
+
+def test_a_million_tasks_cost_no_more_memory_than_the_window() -> None:
+    """F-59: the seed loads every pending task into its heap."""
+    backlog = known(window=10_000)
+    for n in range(1_000_000):
+        backlog.add(waiting(n, due=-1))
+
+    assert len(backlog) <= 20_000
+    assert taken(backlog)[:3] == [0, 1, 2]
+
+
+def test_tasks_that_are_scheduled_ever_earlier_do_not_fill_the_memory() -> None:
+    """F-59: each look at the head of the lane finds others."""
+    backlog = Backlog(window=100)
+    for round in range(100):
+        backlog.start_over()
+        first = waiting(0, due=1_000_000 - 1_000 * round).due_at
+        head = [Waiting(LANE, first + timedelta(seconds=n), waiting(n).id) for n in range(100)]
+        backlog.read(LANE, None, head, exhausted=False)
+
+    assert len(backlog) <= 200
+
+
+def test_what_was_forgotten_is_read_again() -> None:
+    backlog = known(window=100)
+    tasks = [waiting(n, due=-1_000 + n) for n in range(250)]
+    for task in reversed(tasks):
+        backlog.add(task)
+
+    found = taken(backlog)
+    [(_, after)] = backlog.lanes_to_read(NOON)
+    assert after is not None
+
+    assert found + numbers(task for task in tasks if task[1:] > after) == list(range(250))
+
+
+def test_many_lanes_share_the_window() -> None:
+    backlog = Backlog(window=1_000)
+    for n in range(10):
+        backlog.list_lanes([LANE._replace(ty=str(n))])
+
+    assert backlog.lane_share() == 100
+
+
+def test_empty_lanes_are_forgotten_at_last() -> None:
+    """Types that come and go, such as names made by a program, must not pile up."""
+    backlog = known(waiting(1))
+    for n in range(10 * module.LANES_MAX):
+        backlog.read(LANE._replace(ty=str(n)), None, [], exhausted=True)
+    backlog.list_lanes([OTHER])
+
+    assert backlog.lane_share() == 500  # two lanes are left: one with a task, one just listed
+    assert taken(backlog) == [1]

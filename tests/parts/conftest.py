@@ -1,0 +1,33 @@
+"""What the tests of the parts share: a connection of their own, and an app."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from tests.parts.lonely import Lonely
+from tests.parts.stage import connected
+
+from fcs import App
+from fcs.database.connect import Connection
+from fcs.database.migrate import migrate
+from fcs.embedded import Postgres
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Connection]:
+    async with connected(database_url) as db:
+        yield db
+
+
+@pytest.fixture
+async def app(database_url: str) -> AsyncIterator[App]:
+    app = App(database=database_url)
+    yield app
+    await app.close()
+
+
+@pytest.fixture(scope="module")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lonely]:
+    with Postgres(tmp_path_factory.mktemp("lonely")) as server:
+        asyncio.run(migrate(server.url()))
+        yield Lonely(server.url())

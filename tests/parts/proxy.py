@@ -1,0 +1,223 @@
+"""A proxy in front of Postgres that loses, delays and cuts off just what a test wants."""
+
+import asyncio
+import struct
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from fcs.database import sql
+
+
+class Kind(Enum):
+    LOSE_STATEMENT = auto()
+    """The connection breaks before Postgres has the statement."""
+    LOSE_ANSWER = auto()
+    """Postgres carries the statement out; the connection breaks before the answer."""
+    DELAY = auto()
+    """The connection breaks, and Postgres gets the statement when the test lets it go."""
+    HOLD = auto()
+    """Nothing breaks; the statement goes on when the test lets it go."""
+
+
+class Trouble:
+    """What is to happen to the next statement that contains `text`."""
+
+    def __init__(self, kind: Kind, text: str) -> None:
+        self.kind, self.text = kind, text
+        self.reached = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self.over = asyncio.Event()
+        """The statement has been lost, or Postgres has answered it."""
+
+
+class Proxy:
+    """Leads to the same database as `upstream`, by the URL `url`."""
+
+    def __init__(self, upstream: str, folder: str) -> None:
+        self.url = make_conninfo(upstream, host=folder, port=5432)
+        self.refused = 0
+        """Connections refused while the database was away."""
+        self.statements: list[str] = []
+        """All that was sent, in order."""
+        self._place = conninfo_to_dict(upstream)
+        self._links: set[asyncio.Task[None]] = set()
+        self._troubles: list[Trouble] = []
+        self._is_away = False
+
+    def trouble(self, kind: Kind, statement: str, *, queries: str = "tasks") -> Trouble:
+        """Expect a statement by its name in `queries/*.sql`."""
+        return self.trouble_with(kind, first_line(statement, queries))
+
+    def trouble_with(self, kind: Kind, text: str) -> Trouble:
+        trouble = Trouble(kind, text)
+        self._troubles.append(trouble)
+        return trouble
+
+    def leave(self) -> None:
+        """The database goes away: connections break, and new ones are refused."""
+        self._is_away = True
+        for link in self._links:
+            link.cancel()
+
+    def come_back(self) -> None:
+        self._is_away = False
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_away:
+            self.refused += 1
+            writer.close()
+            return
+        link = asyncio.ensure_future(self._lead(reader, writer))
+        self._links.add(link)
+        link.add_done_callback(self._links.discard)
+
+    async def close(self) -> None:
+        self.leave()
+        await asyncio.gather(*self._links, return_exceptions=True)
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await self._dial()
+        link = Link(server_reader, server_writer, writer, self._take_trouble)
+        try:
+            await link.lead(reader)
+        finally:
+            writer.close()
+            server_writer.close()
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = str(self._place["host"]), int(self._place.get("port") or 5432)
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host, port)
+
+    def _take_trouble(self, statement: str) -> Trouble | None:
+        self.statements.append(statement)
+        for trouble in self._troubles:
+            if trouble.text in statement:
+                self._troubles.remove(trouble)
+                return trouble
+        return None
+
+
+class Link:
+    """One connection through the proxy, statement by statement."""
+
+    def __init__(
+        self,
+        server_reader: asyncio.StreamReader,
+        server_writer: asyncio.StreamWriter,
+        client_writer: asyncio.StreamWriter,
+        take_trouble: Callable[[str], Trouble | None],
+    ) -> None:
+        self._server_reader, self._server_writer = server_reader, server_writer
+        self._client_writer = client_writer
+        self._take_trouble = take_trouble
+        self._prepared: dict[bytes, str] = {}
+        self._answered = asyncio.Event()
+        self._is_deaf = False
+
+    async def lead(self, reader: asyncio.StreamReader) -> None:
+        size = await reader.readexactly(4)
+        self._server_writer.write(size + await reader.readexactly(_length(size) - 4))
+        ways = [
+            asyncio.ensure_future(self._pass_requests(reader)),
+            asyncio.ensure_future(self._pass_answers()),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _pass_requests(self, reader: asyncio.StreamReader) -> None:
+        while await self._pass_request(reader):
+            pass
+
+    async def _pass_request(self, reader: asyncio.StreamReader) -> bool:
+        """Pass on one statement with all its messages; `False` when the link is to break."""
+        request = statement = b""
+        text = ""
+        while statement not in (b"S", b"Q"):
+            statement, body = await _message(reader)
+            request += statement + struct.pack("!I", len(body) + 4) + body
+            text = self._text_of(statement, body) or text
+            if statement in (b"X", b"p"):
+                break
+        trouble = self._take_trouble(text) if text else None
+        if trouble is None:
+            self._server_writer.write(request)
+            return True
+        return await self._suffer(trouble, request)
+
+    def _text_of(self, kind: bytes, body: bytes) -> str:
+        match kind:
+            case b"Q":
+                return body[:-1].decode()
+            case b"P":
+                name, text, _ = body.split(b"\0", 2)
+                self._prepared[name] = text.decode()
+                return self._prepared[name]
+            case b"B":
+                _, name, _ = body.split(b"\0", 2)
+                return self._prepared[name]
+        return ""
+
+    async def _suffer(self, trouble: Trouble, request: bytes) -> bool:
+        self._is_deaf = trouble.kind is not Kind.HOLD
+        trouble.reached.set()
+        if trouble.kind is Kind.DELAY:
+            self._client_writer.close()
+        if trouble.kind in (Kind.DELAY, Kind.HOLD):
+            await trouble.let_go.wait()
+        if trouble.kind is not Kind.LOSE_STATEMENT:
+            self._answered.clear()
+            self._server_writer.write(request)
+            await self._answered.wait()
+        trouble.over.set()
+        return trouble.kind is Kind.HOLD
+
+    async def _pass_answers(self) -> None:
+        while True:
+            kind, body = await _message(self._server_reader)
+            if not self._is_deaf:
+                self._client_writer.write(kind + struct.pack("!I", len(body) + 4) + body)
+            if kind == b"Z":
+                self._answered.set()
+
+
+async def _message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = await reader.readexactly(5)
+    return head[:1], await reader.readexactly(_length(head[1:]) - 4)
+
+
+def _length(size: bytes) -> int:
+    length: int = struct.unpack("!I", size)[0]
+    return length
+
+
+def first_line(statement: str, queries: str = "tasks") -> str:
+    """What a statement is known by on the wire: its comment goes along."""
+    return sql.load(queries)[statement].strip().splitlines()[0]
+
+
+@asynccontextmanager
+async def proxied(upstream: str) -> AsyncIterator[Proxy]:
+    """A proxy for as long as the block runs."""
+    # The path of a Unix socket must be short; the folder of a test is not.
+    with tempfile.TemporaryDirectory(prefix="fcs-proxy-") as folder:
+        proxy = Proxy(upstream, folder)
+        server: Any = await asyncio.start_unix_server(proxy.accept, Path(folder) / ".s.PGSQL.5432")
+        try:
+            yield proxy
+        finally:
+            server.close()
+            await proxy.close()
+            with suppress(OSError):
+                await server.wait_closed()

@@ -1,0 +1,62 @@
+"""What `import fcs` costs whoever has it in a program: next to nothing, and no surprise."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import fcs
+
+SERVERS = {"starlette", "uvicorn", "structlog", "click", "httptools", "uvloop"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a fresh interpreter has after some code."""
+    show = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+    answer = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{show}"], check=True, capture_output=True, text=True
+    )
+    return set(json.loads(answer.stdout))
+
+
+def test_the_bare_import_loads_nothing_else() -> None:
+    loaded = loaded_by("import fcs") - loaded_by("")
+    assert {name for name in loaded if name.startswith("fcs.")} == set()
+    assert loaded & (SERVERS | {"psycopg", "msgspec", "asyncio", "fcs"}) == {"fcs"}
+
+
+def test_an_app_loads_no_server() -> None:
+    loaded = loaded_by(f"from fcs import {', '.join(fcs.__all__)}\n{PROGRAM}")
+    assert "psycopg" in loaded
+    assert loaded & SERVERS == set()
+    parts = {name.split(".")[1] for name in loaded if name.startswith("fcs.")}
+    assert parts == {"client", "database", "domain", "registry"}
+
+
+PROGRAM = """
+from datetime import UTC, datetime
+app = App(database="postgresql://nowhere.example:1/nothing")
+@app.task(queue="mail")
+async def mail(to: str) -> None: ...
+later = mail.using(scheduled_at=datetime(2030, 1, 1, tzinfo=UTC), priority=3)
+app.find("0192f0c1-1111-7222-8333-444455556666")
+"""
+
+
+def test_nothing_is_opened_before_the_first_task() -> None:
+    watch = """
+import sys
+def refuse(event, args):
+    if event.startswith(("socket.", "subprocess.")):
+        sys.exit(f"opened something: {event} {args}")
+sys.addaudithook(refuse)
+from fcs import App
+"""
+    loaded_by(watch + PROGRAM)
+
+
+def test_a_public_name_is_there_and_no_other() -> None:
+    assert [getattr(fcs, name).__name__ for name in fcs.__all__] == fcs.__all__
+    with pytest.raises(AttributeError, match="'fcs' has no attribute 'Client'"):
+        _ = fcs.Client

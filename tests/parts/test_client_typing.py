@@ -1,0 +1,71 @@
+"""What a type checker says to users: arguments of tasks are checked before anything runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+from datetime import UTC, datetime
+
+import psycopg
+
+from fcs import App
+
+app = App()
+
+
+@app.task
+async def greet(name: str, times: int = 1) -> None: ...
+
+
+@app.task(queue="mail", priority=5)
+def mail(to: str) -> int:
+    return 1
+
+
+async def right(db: psycopg.AsyncConnection, own: psycopg.Connection) -> None:
+    task = await greet.enqueue("Ann", times=2)
+    (await task.wait(timeout=10)).status.is_final
+    await greet(name="Ben")
+    number: int = mail("ann@example.org")
+    mail.using(queue="vip", scheduled_at=datetime.now(UTC)).enqueue_sync(to="ann@example.org")
+    await mail.using(connection=db).enqueue("ann@example.org")
+    mail.using(connection=own).enqueue_sync("ann@example.org")
+    await greet.enqueue_many([{"name": "Ann"}, {"name": "Ben", "times": 2}])
+
+
+async def wrong() -> None:
+    await greet.enqueue()  # call-arg
+    await greet.enqueue(1)  # arg-type
+    await greet.enqueue("Ann", time=2)  # call-arg
+    greet.enqueue_sync("Ann", times="two")  # arg-type
+    greet.enqueue("Ann")  # unused-coroutine
+    mail.using(queue="vip").enqueue_sync(2)  # arg-type
+    mail.using(priority="high")  # arg-type
+    mail.using(when=3)  # call-arg
+    text: str = mail("ann@example.org")  # assignment
+    mail.enqueue_sync("ann@example.org").result  # attr-defined
+"""
+
+
+def test_wrong_arguments_are_found_by_mypy(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    root = Path(__file__).parents[2]
+    answer = subprocess.run(
+        # With the repository's own settings, and the cache that checking it has left.
+        [sys.executable, "-m", "mypy", "--config-file", root / "pyproject.toml", program],
+        capture_output=True,
+        check=False,  # it is to find errors
+        text=True,
+        cwd=root,
+    )
+    assert not answer.stderr
+    found = re.findall(r"program\.py:(\d+): error: .*\[([a-z-]+)\]$", answer.stdout, re.MULTILINE)
+    expected = [
+        (str(number), line.rpartition("# ")[2])
+        for number, line in enumerate(PROGRAM.splitlines(), start=1)
+        if "  # " in line
+    ]
+    assert found == expected, answer.stdout

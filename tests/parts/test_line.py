@@ -1,0 +1,201 @@
+"""A line: what passes is tried again, what does not is said at once, and no doubt is left."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from random import Random
+
+import psycopg
+import pytest
+from psycopg import errors
+from tests.parts.lonely import Lonely
+from tests.parts.proxy import Kind, proxied
+from tests.parts.stage import count, until
+
+from fcs.client.ids import new_task_id
+from fcs.database import tasks
+from fcs.database.connect import Connection
+from fcs.database.line import CONFIRM, Line, is_passing
+from fcs.domain.errors import DatabaseUnavailable
+from fcs.domain.task import NewTask
+
+PASSING = """
+    08000 08003 08006 08P01 25006 25P03 40001 40P01 53000 53100 53200 53300 53400
+    55P03 57000 57014 57P01 57P02 57P03 57P05 58000 58030
+"""
+
+PERMANENT = """
+    01000 22001 22003 22007 22P02 22P05 23502 23503 23505 23514 25P02 28P01 42501 42601 42703
+    42P01 42883 0A000 54000 P0001 XX000
+"""
+
+
+def raised(state: str) -> psycopg.Error:
+    class Raised(psycopg.Error):
+        sqlstate = state
+
+    return Raised("the words are nobody's business: servers speak many languages")
+
+
+@pytest.mark.parametrize("state", PASSING.split())
+def test_trouble_of_the_moment_passes(state: str) -> None:
+    assert is_passing(raised(state))
+
+
+@pytest.mark.parametrize("state", PERMANENT.split())
+def test_trouble_with_the_act_itself_stays(state: str) -> None:
+    assert not is_passing(raised(state))
+
+
+def test_trouble_that_no_server_named_passes_when_it_is_the_connections() -> None:
+    for passing in (
+        psycopg.OperationalError("server closed the connection unexpectedly"),
+        psycopg.InterfaceError("the connection is closed"),
+        DatabaseUnavailable("away"),
+        ConnectionResetError(),
+        TimeoutError(),
+    ):
+        assert is_passing(passing)
+    for permanent in (psycopg.ProgrammingError("no such placeholder"), ValueError(), KeyError()):
+        assert not is_passing(permanent)
+
+
+class Act:
+    """An act that fails as often as it is told to, with an SQLSTATE."""
+
+    def __init__(self, state: str, *, fails: int = 1_000_000) -> None:
+        self.state, self.fails, self.tries = state, fails, 0
+
+    async def __call__(self, db: Connection) -> int:
+        self.tries += 1
+        if self.tries <= self.fails:
+            await db.execute(
+                f"do $$ begin raise exception 'as asked' using errcode = '{self.state}'; end $$"
+            )
+        return self.tries
+
+
+@pytest.fixture
+async def line(database_url: str) -> AsyncIterator[Line]:
+    line = Line(database_url, part="test", rng=Random(1))
+    yield line
+    await line.close()
+
+
+async def test_an_act_is_tried_until_it_goes_through(line: Line) -> None:
+    assert await line.carry_out(Act("40001", fails=3)) == 4
+
+
+async def test_an_act_that_cannot_succeed_is_tried_once(line: Line) -> None:
+    act = Act("23514")
+    with pytest.raises(errors.CheckViolation):
+        await line.carry_out(act)
+    assert act.tries == 1
+    # The line is fit for the next act.
+    assert await line.carry_out(Act("", fails=0)) == 1
+
+
+async def test_a_bug_of_ours_is_raised_at_once(line: Line) -> None:
+    tries = 0
+
+    async def buggy(db: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError):
+        await line.carry_out(buggy)
+    assert tries == 1
+
+
+@pytest.mark.parametrize("state", ["53100", "57P01"])
+async def test_giving_up_says_that_the_database_is_unavailable_and_why(
+    line: Line, state: str
+) -> None:
+    act = Act(state)
+    with pytest.raises(DatabaseUnavailable, match="as asked") as given_up:
+        await line.carry_out(act, give_up=lambda: act.tries == 3)
+    assert act.tries == 3
+    assert given_up.value.hint
+
+
+async def test_a_database_that_is_not_there_is_named_without_its_password() -> None:
+    line = Line("postgresql://ann:secret@127.0.0.1:1/shop", part="test", rng=Random(1))
+    with pytest.raises(DatabaseUnavailable, match=r"127\.0\.0\.1:1/shop") as given_up:
+        await line.carry_out(Act("", fails=0), give_up=lambda: True)
+    assert "secret" not in str(given_up.value)
+
+
+async def test_acts_that_meet_share_the_line_through_trouble(database_url: str) -> None:
+    async with proxied(database_url) as proxy:
+        line = Line(proxy.url, part="test", rng=Random(1))
+
+        async def ask(db: Connection) -> int:
+            return await count(db, "select 7")
+
+        trouble = proxy.trouble_with(Kind.LOSE_ANSWER, "select 7")
+        answers = await asyncio.gather(*[line.carry_out(ask) for _ in range(20)])
+        assert trouble.over.is_set()
+        await line.close()
+    assert answers == [7] * 20
+
+
+async def test_a_cancelled_act_leaves_the_line_fit_for_the_next(line: Line, db: Connection) -> None:
+    async def long(db: Connection) -> None:
+        await db.execute("select pg_sleep(3600)")
+
+    sleeping = """
+        select count(*) from pg_stat_activity
+         where datname = current_database() and wait_event = 'PgSleep'
+    """
+    act = asyncio.create_task(line.carry_out(long))
+    await until(lambda: count(db, sleeping))
+    act.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await act
+    assert await line.carry_out(Act("", fails=0)) == 1
+
+
+async def test_a_warning_is_settled_by_another_write_and_by_no_third(database_url: str) -> None:
+    """Whatever warns each time, a trigger perhaps, must not keep an act going for ever."""
+    tries = 0
+
+    async def warned(db: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        await db.execute("do $$ begin raise warning 'as asked'; end $$")
+
+    async with proxied(database_url) as proxy:
+        line = Line(proxy.url, part="test", rng=Random(1))
+        await line.carry_out(warned)
+        await line.close()
+    assert tries == 1
+    assert proxy.statements.count(CONFIRM) == 1
+
+
+async def test_nothing_is_confirmed_that_is_beyond_doubt(database_url: str) -> None:
+    async with proxied(database_url) as proxy:
+        line = Line(proxy.url, part="test", rng=Random(1))
+        await line.carry_out(Act("", fails=0))
+        await line.close()
+    assert CONFIRM not in proxy.statements
+
+
+@pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+async def test_a_commit_that_no_standby_has_is_not_taken_for_done(lonely: Lonely, end: str) -> None:
+    """The row is there, on this server alone; if that died now, the task would be gone."""
+    new = NewTask(new_task_id(), "noop", b"{}")
+
+    async def create(db: Connection) -> int:
+        return await tasks.create(db, [new])
+
+    line = Line(lonely.url, part="test", rng=Random(1))
+    async with lonely.without_standby() as db:
+        act = asyncio.create_task(line.carry_out(create))
+        await lonely.end_wait(db, end)
+        exists = "select count(*) from fcs.tasks where id = %s"
+        await until(lambda: count(db, exists, new.id))
+        # Timeline: the wait was ended; now the line waits anew, or has taken it for done.
+        await lonely.until_waiting_or(db, act)
+        assert not act.done()
+    await act
+    await line.close()

@@ -1,0 +1,50 @@
+"""Ports: the wanted one if it is free, else the next."""
+
+import socket
+
+import pytest
+
+from fcs.domain.errors import InvalidSettings
+from fcs.node.ports import find_port
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    with socket.create_server((HOST, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_free_port_is_taken_as_it_is() -> None:
+    port = free_port()
+    assert find_port(HOST, port) == port
+
+
+def test_busy_port_makes_way_for_a_later_one() -> None:
+    with socket.create_server((HOST, 0)) as listener:
+        busy = listener.getsockname()[1]
+        found = find_port(HOST, busy)
+    assert found != busy
+    assert found > 0
+
+
+def test_port_without_a_listener_is_not_free_if_it_is_held() -> None:
+    with socket.socket() as holder:
+        holder.bind((HOST, 0))
+        held = holder.getsockname()[1]
+        assert find_port(HOST, held) != held
+
+
+def test_any_port() -> None:
+    assert find_port(HOST, 0) > 0
+
+
+def test_last_port_of_all() -> None:
+    with socket.create_server((HOST, 65_535)):
+        assert 0 < find_port(HOST, 65_535) < 65_535
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_address_that_is_not_ours(host: str) -> None:
+    with pytest.raises(InvalidSettings, match=host):
+        find_port(host, 5000)

@@ -1,0 +1,106 @@
+"""How runs end: what a body came to reaches the database, and changes nothing that is final."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from tests.parts.proxy import proxied
+from tests.parts.stage import count, give, reach, until, until_so, view, working
+
+from fcs import App, Status
+from fcs.database import tasks, workers
+from fcs.database.connect import Connection
+from fcs.domain.errors import Fenced
+from fcs.domain.ids import Incarnation
+
+
+async def test_an_ending_is_sent_until_postgres_is_back(
+    app: App, database_url: str, db: Connection
+) -> None:
+    gate, ended = asyncio.Event(), 0
+
+    @app.task
+    async def gated(fail: bool) -> None:
+        nonlocal ended
+        await gate.wait()
+        ended += 1
+        if fail:
+            raise ValueError("as asked")
+
+    good, bad = await gated.enqueue(fail=False), await gated.enqueue(fail=True)
+    async with proxied(database_url) as proxy, working(proxy.url, app.registry) as hired:
+        await give(db, hired.incarnation, [good.id, bad.id])
+        await reach(db, [good.id, bad.id], Status.RUNNING)
+        proxy.leave()
+        gate.set()
+        await until_so(lambda: ended == 2 and proxy.refused > 5)
+        assert (await view(db, good.id)).status is Status.RUNNING
+        proxy.come_back()
+        await reach(db, [good.id], Status.SUCCEEDED)
+        await reach(db, [bad.id], Status.FAILED)
+        await hired.leave()
+
+
+async def take_away(db: Connection, incarnation: Incarnation, *, end: bool) -> None:
+    """What a reaper does to a worker that it takes for lost."""
+    async with db.transaction():
+        # It gives way to a beat under way, and comes back later.
+        await until(lambda: workers.lock_worker(db, incarnation))
+        await tasks.reap(db, incarnation, reason="the test said so")
+        if end:
+            await workers.end_worker(db, incarnation, state="lost")
+
+
+async def late_report(db: Connection, id: UUID) -> tuple[Status, str | None]:
+    async def reported() -> tuple[Status, str | None] | None:
+        late = (await view(db, id)).late_report
+        return (late.status, late.error) if late else None
+
+    return await until(reported)
+
+
+async def test_what_a_reaped_run_came_to_is_kept_as_evidence(
+    app: App, database_url: str, db: Connection
+) -> None:
+    gate = asyncio.Event()
+
+    @app.task
+    async def gated(fail: bool) -> None:
+        await gate.wait()
+        if fail:
+            raise ValueError("as asked")
+
+    good, bad = await gated.enqueue(fail=False), await gated.enqueue(fail=True)
+    async with working(database_url, app.registry) as hired:
+        await give(db, hired.incarnation, [good.id, bad.id])
+        await reach(db, [good.id, bad.id], Status.RUNNING)
+        await take_away(db, hired.incarnation, end=False)
+        gate.set()
+        assert await late_report(db, good.id) == (Status.SUCCEEDED, None)
+        assert await late_report(db, bad.id) == (Status.FAILED, "ValueError: as asked")
+    for task in (good, bad):
+        seen = await view(db, task.id)
+        assert (seen.status, seen.error) == (Status.INTERRUPTED, "the test said so")
+
+
+async def test_a_worker_that_was_declared_lost_begins_nothing_and_says_so(
+    app: App, database_url: str, db: Connection
+) -> None:
+    gate = asyncio.Event()
+
+    @app.task
+    async def gated() -> None:
+        await gate.wait()
+
+    task = await gated.enqueue()
+    async with working(database_url, app.registry) as hired:
+        await give(db, hired.incarnation, [task.id])
+        await reach(db, [task.id], Status.RUNNING)
+        await take_away(db, hired.incarnation, end=True)
+        await until_so(lambda: not hired.worker.is_trusted())
+        gate.set()
+        with pytest.raises(Fenced, match=str(hired.id)) as raised:
+            await hired.end()
+    assert "Start it again" in raised.value.hint
+    assert await late_report(db, task.id) == (Status.SUCCEEDED, None)
+    assert await count(db, "select count(*) from fcs.workers where state = 'lost'") == 1

@@ -1,0 +1,192 @@
+"""Postgres goes away under load: everybody recovers by himself, and nobody is wronged."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from uuid import uuid4
+
+import psycopg
+import pytest
+from tests.system.harness import LOOK_AGAIN, Cluster, Load, new_task
+
+from fcs.client.ids import new_run_ids
+from fcs.database import tasks, workers
+from fcs.database.connect import connect
+from fcs.database.migrate import migrate
+from fcs.database.tasks import Beginning
+from fcs.database.workers import Registration
+from fcs.domain.facts import Assignment, Lane, Waiting
+from fcs.domain.ids import Incarnation, RunId, WorkerId
+from fcs.domain.settings import Settings
+from fcs.embedded import Postgres
+from fcs.node.clock import boot_seconds
+from fcs.registry import Registry
+from fcs.supervisor import runtime as supervise
+from fcs.worker import runtime as work
+
+pytestmark = pytest.mark.slow
+
+OUTAGE = 5.0
+"""Seconds for which Postgres is away: as long as a lease."""
+
+HASTY = Settings(lease=1.5, beat_interval=0.5, survey_interval=0.5)
+NOON = datetime(2018, 1, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("end", ["immediate stop", "power failure"])
+def test_every_process_recovers_when_postgres_goes_away_under_load(
+    own_postgres: Postgres, tmp_path: Path, end: str
+) -> None:
+    with Cluster(own_postgres.url(), tmp_path) as cluster:
+        assert cluster.run("init", "--database", cluster.url).exit_code() == 0
+        cluster.start(workers=2)
+        with Load(cluster.url) as load:
+            cluster.ledger.wait_count(50)
+            if end == "immediate stop":
+                own_postgres.stop("immediate")
+            else:
+                own_postgres.crash()
+            time.sleep(OUTAGE)
+            own_postgres.start()
+
+            # Everybody is back once tasks end that were created after it.
+            cluster.create("nap", [-1])
+            cluster.wait_for_status("succeeded", -1)
+        cluster.assert_all_ran_once(load)
+
+
+@pytest.mark.parametrize("parts", ["fcs %", "fcs % mail"])
+def test_killed_connections_cost_no_task(database_url: str, tmp_path: Path, parts: str) -> None:
+    with Cluster(database_url, tmp_path) as cluster:
+        cluster.start(workers=2)
+        with Load(database_url) as load:
+            for round in range(1, 6):
+                cluster.ledger.wait_count(30 * round)
+                cluster.execute(
+                    """
+                    select pg_terminate_backend(pid)
+                      from pg_stat_activity
+                     where datname = current_database()
+                       and application_name like %(parts)s
+                    """,
+                    {"parts": parts},
+                )
+        cluster.assert_all_ran_once(load)
+
+
+async def test_the_unluckiest_worker_outlives_an_outage(own_postgres: Postgres) -> None:
+    url = own_postgres.url()
+    await migrate(url)
+    async with supervising(url, rng=Lucky()), working(url, rng=Unlucky()):
+        await go_out(own_postgres)
+        query = "select state::text, beat_no from fcs.workers"
+        with psycopg.connect(url, autocommit=True) as db:
+            before = now = db.execute(query).fetchone()
+            while now == before:
+                await asyncio.sleep(LOOK_AGAIN)
+                now = db.execute(query).fetchone()
+        assert now
+        assert now[0] == "live"
+
+
+async def test_the_unluckiest_supervisor_knows_the_dead_a_lease_after_an_outage(
+    own_postgres: Postgres,
+) -> None:
+    url = own_postgres.url()
+    await migrate(url)
+    async with supervising(url, rng=Unlucky()):
+        await die_running(url)
+        await go_out(own_postgres)
+        query = """
+            select extract(epoch from updated_at - pg_postmaster_start_time())::float
+              from fcs.tasks
+             where status = 'interrupted'
+        """
+        with psycopg.connect(url, autocommit=True) as db:
+            while not (interrupted := db.execute(query).fetchone()):
+                await asyncio.sleep(LOOK_AGAIN)
+        assert interrupted[0] <= HASTY.lease + 1
+
+
+class Lucky(Random):
+    """Chance makes it wait next to nothing."""
+
+    def random(self) -> float:
+        return 0.1
+
+
+class Unlucky(Random):
+    """Chance makes it wait for as long as it may."""
+
+    def random(self) -> float:
+        return 0.999
+
+
+@asynccontextmanager
+async def supervising(url: str, *, rng: Random) -> AsyncIterator[None]:
+    """A supervisor in this process, for as long as the block runs."""
+    part = asyncio.create_task(supervise.run(url, HASTY, rng=rng, at=boot_seconds))
+    try:
+        yield
+    finally:
+        part.cancel()
+        await asyncio.wait([part])
+
+
+@asynccontextmanager
+async def working(url: str, *, rng: Random) -> AsyncIterator[None]:
+    """A worker in this process, for as long as the block runs."""
+    worker = await work.start(
+        url,
+        registration(),
+        Registry(),
+        HASTY,
+        rng=rng,
+        at=boot_seconds,
+        new_run_ids=new_run_ids,
+    )
+    stop = work.Stop(drain=asyncio.Event(), now=asyncio.Event())
+    part = asyncio.create_task(worker.run(stop, drain_timeout=0))
+    try:
+        yield
+    finally:
+        stop.now.set()
+        await asyncio.wait([part])
+        part.exception()
+
+
+async def die_running(url: str) -> None:
+    """Be a worker that is never heard of again after it has begun a task."""
+    new, dead = new_task("nap", 1), registration()
+    async with await connect(url, part="test") as db:
+        await workers.register(db, dead, replaces=None)
+        await tasks.create(db, [new])
+        waiting = Waiting(Lane(new.queue, new.ty, new.priority), NOON, new.id)
+        await tasks.dispatch(db, [Assignment(waiting, dead.incarnation)])
+        await tasks.begin(db, dead.incarnation, [Beginning(new.id, 1, RunId(uuid4()))])
+
+
+def registration() -> Registration:
+    return Registration(
+        id=WorkerId(uuid4()),
+        incarnation=Incarnation(uuid4()),
+        slots_total=1,
+        queues=[],
+        types=[],
+        host="",
+        pid=os.getpid(),
+        version="",
+        listen=None,
+    )
+
+
+async def go_out(server: Postgres) -> None:
+    """Go away, and return when a wait of about three seconds has just begun."""
+    server.stop("immediate")
+    await asyncio.sleep(3.8)
+    server.start()

@@ -1,0 +1,457 @@
+"""`fcs up`: everything from one command, by root and by an ordinary user; nothing is left behind."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.system.harness import PATIENCE, eventually
+
+from fcs.embedded import find_binaries
+
+pytestmark = pytest.mark.slow
+
+NOBODY = 65534
+ANY_PORT = "127.0.0.1:0"
+
+
+class Machine:
+    """A user with a home, who runs `fcs up`."""
+
+    def __init__(self, home: Path, user: int | None, python: str, bin_dir: Path) -> None:
+        self.home, self.data = home, home / "data"
+        self._user, self._python = user, python
+        paths = [path for path in sys.path if path.endswith("site-packages")]
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2] / "src"), *paths]),
+            "FCS_PG_BIN": str(bin_dir),
+            "LANG": "nonsense",
+        }
+        self.ups: list[Up] = []
+
+    def up(self, *options: str, listen: str = ANY_PORT, **variables: str) -> "Up":
+        """Start it, and wait until it is ready."""
+        up = self.start("--listen", listen, "-o", "jsonl", *options, **variables)
+        up.wait_until_ready()
+        return up
+
+    def start(self, *options: str, **variables: str) -> "Up":
+        number = len(self.ups)
+        with (self.home / f"{number}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [self._python, "-m", "fcs", "up", "--data", str(self.data), *options],
+                cwd=self.home,
+                env=self._environment | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                user=self._user,
+                group=self._user,
+                extra_groups=None if self._user is None else [],
+                start_new_session=True,
+            )
+        self.ups.append(Up(process, self.home / f"{number}.log"))
+        return self.ups[-1]
+
+    def fcs(self, *arguments: str, database: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self._python, "-m", "fcs", *arguments],
+            env=self._environment | {"FCS_DATABASE": database},
+            cwd=self.home,
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def processes(self) -> list[str]:
+        """All processes that work for us, and what they were started as."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdecimal():
+                continue
+            try:
+                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                environment = (folder / "environ").read_bytes()
+                cwd = os.readlink(folder / "cwd")
+            except OSError:
+                continue
+            if words and (f"HOME={self.home}".encode() in environment or str(self.home) in cwd):
+                found.append(f"{folder.name} {words}")
+        return found
+
+    def is_deserted(self) -> bool:
+        return not self.processes()
+
+    def close(self) -> None:
+        for up in self.ups:
+            up.process.kill()
+            up.process.communicate()
+        eventually(self.is_deserted)
+
+
+class Up:
+    """One running `fcs up`."""
+
+    api: str
+    database: str
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process, self._log = process, log
+
+    def wait_until_ready(self) -> None:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"it never got ready:\n{self.log}"
+        ready = json.loads(line)
+        self.api, self.database = ready["api"], ready["database"]
+        assert ready["pid"] == self.process.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text("utf-8", "replace")
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(
+            self.api + path, data, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask("/readyz")["status"] == "ok")
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def run(self, ty: str = "baz") -> str:
+        """Create a task and see it succeed; return its id."""
+        id = str(self.ask("/tasks", {"def": {"ty": ty}})["id"])
+        eventually(lambda: self.ask(f"/tasks/{id}")["status"], until=lambda s: s == "succeeded")
+        return id
+
+    def stop(self, sign: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(sign)
+        return self.process.wait(PATIENCE)
+
+    def says(self, text: str) -> None:
+        eventually(lambda: text in self.log)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(None, id="self"),
+        pytest.param(
+            NOBODY,
+            id="ordinary",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another"),
+        ),
+    ]
+)
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    yield from make_machine(request.param)
+
+
+@pytest.fixture
+def mine() -> Iterator[Machine]:
+    yield from make_machine(None)
+
+
+def make_machine(user: int | None) -> Iterator[Machine]:
+    python, bin_dir = programs_for(user)
+    with tempfile.TemporaryDirectory(prefix="fcs-up-", ignore_cleanup_errors=True) as home:
+        if user is not None:
+            os.chown(home, user, user)
+        machine = Machine(Path(home), user, python, bin_dir)
+        yield machine
+        machine.close()
+
+
+def programs_for(user: int | None) -> tuple[str, Path]:
+    """A Python that can load what this one has, and a Postgres, within the user's reach."""
+    if user is None:
+        return sys.executable, find_binaries().bin_dir
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    bin_dirs = [find_binaries().bin_dir, *Path("/usr/lib/postgresql").glob("*/bin")]
+    for python in filter(None, [sys.executable, shutil.which(f"python{version}", path="/usr/bin")]):
+        for bin_dir in bin_dirs:
+            if _runs(user, python, "-c", "pass") and _runs(user, str(bin_dir / "postgres"), "-V"):
+                return python, bin_dir
+    pytest.skip("an ordinary user can reach no Python or no Postgres here")
+
+
+def _runs(user: int, *command: str) -> bool:
+    try:
+        done = subprocess.run(
+            command,
+            user=user,
+            group=user,
+            extra_groups=[],
+            cwd="/",
+            check=False,
+            capture_output=True,
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+# --- From nothing to a finished task, and back to nothing ---
+
+
+def test_the_seed_s_requests_answer_and_ctrl_c_leaves_nothing(machine: Machine) -> None:
+    up = machine.up()
+    id = up.run()
+    [task] = up.ask("/tasks")
+    assert (task["id"], task["status"]) == (id, "succeeded")
+    assert up.ask("/healthz")["status"] == "ok"
+
+    assert up.stop(signal.SIGINT) == 0
+    assert machine.processes() == []
+
+
+def test_second_time_finds_the_tasks_of_the_first(machine: Machine) -> None:
+    first = machine.up()
+    id = first.run()
+    assert first.stop(signal.SIGTERM) == 0
+
+    second = machine.up()
+    assert [task["id"] for task in second.ask("/tasks")] == [id]
+    second.run()
+
+
+def test_killed_it_takes_everything_along(machine: Machine) -> None:
+    up = machine.up("--workers", "2")
+    id = up.run()
+    assert len(machine.processes()) > 4
+    up.process.kill()
+    up.process.wait()
+    eventually(machine.is_deserted)
+
+    again = machine.up()
+    assert again.ask(f"/tasks/{id}")["status"] == "succeeded"
+    again.run()
+
+
+def test_killed_while_it_starts_it_takes_everything_along(mine: Machine) -> None:
+    for _ in range(5):
+        starting = mine.start("--listen", ANY_PORT)
+        eventually(lambda: any("postgres" in words for words in mine.processes()))
+        starting.process.kill()
+        starting.process.wait()
+        eventually(mine.is_deserted)
+    mine.up().run()
+
+
+def test_interrupted_while_it_starts_it_leaves_nothing(mine: Machine) -> None:
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        starting = mine.start("--listen", ANY_PORT)
+        eventually(lambda: any("postgres" in words for words in mine.processes()))
+        assert starting is mine.ups[-1]
+        starting.stop(sign)
+        eventually(mine.is_deserted)
+    mine.up().run()
+
+
+def test_first_signal_lets_tasks_end_and_the_second_does_not(mine: Machine) -> None:
+    up = mine.up()
+    patient = str(up.ask("/tasks", {"def": {"ty": "foo"}})["id"])
+    eventually(lambda: up.ask(f"/tasks/{patient}")["status"], until=lambda s: s == "running")
+    assert up.stop() == 0
+
+    up = mine.up()
+    assert up.ask(f"/tasks/{patient}")["status"] == "succeeded"
+    hasty = str(up.ask("/tasks", {"def": {"ty": "foo"}})["id"])
+    eventually(lambda: up.ask(f"/tasks/{hasty}")["status"], until=lambda s: s == "running")
+    up.process.send_signal(signal.SIGINT)
+    up.says("worker draining")
+    assert up.stop() == 0
+    assert mine.processes() == []
+
+    assert mine.up().ask(f"/tasks/{hasty}")["status"] == "interrupted"
+
+
+# --- What dies is started again ---
+
+
+def test_killed_worker_is_started_again(mine: Machine) -> None:
+    up = mine.up()
+    [worker] = up.ask("/workers")
+    os.kill(worker["pid"], signal.SIGKILL)
+    up.says("worker 1 ended (SIGKILL)")
+    eventually(up.answers)
+    up.run()
+
+
+def test_killed_supervisor_is_started_again(mine: Machine) -> None:
+    up = mine.up()
+    [words] = [words for words in mine.processes() if words.strip().endswith("fcs supervise")]
+    os.kill(int(words.split()[0]), signal.SIGKILL)
+    up.says("supervisor ended (SIGKILL)")
+    up.run()
+
+
+def test_killed_postgres_is_started_again(mine: Machine) -> None:
+    up = mine.up()
+    id = up.run()
+    [note] = mine.data.glob("pg*/postmaster.pid")
+    os.kill(int(note.read_text().split()[0]), signal.SIGKILL)
+    up.says("Postgres ended")
+    eventually(up.answers)
+    assert up.ask(f"/tasks/{id}")["status"] == "succeeded"
+    up.run()
+    assert up.stop() == 0
+    assert mine.processes() == []
+
+
+# --- In each other's way ---
+
+
+def test_port_that_is_taken_makes_way_for_the_next(mine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        up = mine.up(listen=f"127.0.0.1:{port}")
+    assert up.api != f"http://127.0.0.1:{port}"
+    assert f"port {port} is taken" in up.log
+    up.run()
+
+
+def test_second_one_on_the_same_data_is_told_who_holds_it(machine: Machine) -> None:
+    first = machine.up()
+    second = machine.start()
+    assert second.process.wait(PATIENCE) == 5
+    error, hint = second.log.splitlines()
+    assert f"process {first.process.pid}" in error
+    assert first.database in hint
+    first.run()
+
+
+def test_database_that_it_names_is_the_one_it_uses(mine: Machine) -> None:
+    up = mine.up()
+    id = up.run()
+    assert json.loads(mine.fcs("task", "show", id, "-o", "json", database=up.database).stdout)
+    status = mine.fcs("status", database=up.database)
+    assert "All is well." in status.stdout
+    assert mine.fcs("doctor", database=up.database).returncode == 0
+
+
+# --- Its manners ---
+
+
+def test_it_says_where_everything_is(mine: Machine) -> None:
+    up = mine.start("--listen", ANY_PORT)
+    up.says("Ctrl-C stops everything")
+    for part in (str(mine.data), "postgresql://", "/docs", "curl -X POST http://127.0.0.1:"):
+        assert part in up.log
+    assert "worker 1   | " in up.log
+    assert "supervisor | " in up.log
+
+
+def test_no_child_is_given_the_database_by_its_arguments(mine: Machine) -> None:
+    mine.up("--workers", "2")
+    ours = [words for words in mine.processes() if " fcs " in words]
+    assert len(ours) >= 4
+    assert not [words for words in ours if "postgresql://" in words or "host=" in words]
+
+
+def test_only_the_first_worker_listens(mine: Machine) -> None:
+    up = mine.up("--workers", "3", FCS_LISTEN="127.0.0.1:1", FCS_ID="nonsense")
+    workers = eventually(lambda: up.ask("/workers"), until=lambda found: len(found) == 3)
+    assert len([worker for worker in workers if worker["listen"]]) == 1
+
+
+def test_slots_and_own_tasks(mine: Machine) -> None:
+    (mine.home / "tasks.py").write_text(
+        "from fcs import App\napp = App()\n@app.task\nasync def greet(name: str) -> None:\n"
+        "    print('hello', name)\n"
+    )
+    up = mine.up("--app", "tasks:app", "--slots", "3")
+    [worker] = up.ask("/workers")
+    assert (worker["slots_total"], worker["types"]) == (3, ["greet"])
+    up.ask("/tasks", {"def": {"ty": "greet", "name": "ann"}})
+    up.says("worker 1   | hello ann")
+
+
+def test_seed_s_bar_asks_the_door_that_is_there(mine: Machine) -> None:
+    mine.up().run("bar")
+
+
+def test_app_that_cannot_be_loaded_ends_it(mine: Machine) -> None:
+    up = mine.start("--app", "nowhere:app", "--listen", ANY_PORT)
+    assert up.process.wait(PATIENCE) == 2
+    assert "worker 1   | error: there is no module 'nowhere'" in up.log
+    assert up.log.splitlines()[-2].startswith("error: worker 1 cannot run like this")
+    assert mine.processes() == []
+
+
+def test_no_postgres_says_what_to_do(mine: Machine) -> None:
+    up = mine.start(FCS_PG_BIN=str(mine.home))
+    assert up.process.wait(PATIENCE) == 69
+    assert "free-churro-scheduler[up]" in up.log
+    assert len(up.log.splitlines()) == 2
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:5000", "example.org:5000", "[::]:5000"])
+def test_it_listens_on_this_machine_alone(mine: Machine, address: str) -> None:
+    up = mine.start("--listen", address)
+    assert up.process.wait(PATIENCE) == 2
+    assert "--token-file" in up.log
+
+
+def test_folder_that_is_not_ours(mine: Machine) -> None:
+    mine.data.mkdir()
+    (mine.data / "diary.txt").write_text("dear diary")
+    up = mine.start()
+    assert up.process.wait(PATIENCE) == 2
+    assert "diary.txt" in up.log
+
+
+def test_data_are_kept_in_the_home_of_the_one_who_runs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from fcs.cli.up import default_data
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", "relative/paths/do/not/count")
+    expected = {
+        "darwin": tmp_path / "Library" / "Application Support" / "fcs" / "default",
+        "linux": tmp_path / ".local" / "share" / "fcs" / "default",
+    }
+    assert default_data() == expected[sys.platform]
+    if sys.platform == "linux":
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+        assert default_data() == tmp_path / "xdg" / "fcs" / "default"
+
+
+def test_data_survive_power_failures(mine: Machine) -> None:
+    """Everything at once is killed, as when the plug is pulled."""
+    up = mine.up()
+    id = up.run()
+    for words in mine.processes():
+        try:
+            os.kill(int(words.split()[0]), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    eventually(mine.is_deserted)
+    again = mine.up()
+    with psycopg.connect(again.database) as db:
+        assert db.execute("select status::text from fcs.tasks where id = %s", [id]).fetchone() == (
+            "succeeded",
+        )
