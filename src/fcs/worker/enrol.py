@@ -39,7 +39,10 @@ async def enrol(
             if held is None:
                 return
             first = first or held
-            if (held.incarnation, held.beat_no) != (first.incarnation, first.beat_no):
+            if clock() >= give_up_at or (held.incarnation, held.beat_no) != (
+                first.incarnation,
+                first.beat_no,
+            ):
                 raise _taken(registration)
             await asyncio.sleep(LOOK_AGAIN)
     finally:

@@ -43,7 +43,9 @@ class Executor:
 
     def start(self, run: Run) -> None:
         """Start a body that was just begun."""
-        task = asyncio.create_task(self._run(run), name=f"{run.task_type.name} {run.task_id}")
+        task = asyncio.create_task(
+            self._run(run), name=f"task={run.task_id} type={run.task_type.name}"
+        )
         self._running[run.run_id] = task
 
     async def wait(self) -> None:
@@ -55,6 +57,7 @@ class Executor:
         """Ask the bodies to stop. A thread cannot be asked; it goes when the process goes."""
         self._interrupting = True
         for task in self._running.values():
+            log.warning("body interrupted by shutdown: %s", task.get_name())
             task.cancel("the worker is shutting down")
 
     def close(self) -> None:

@@ -50,11 +50,13 @@ class Heartbeat:
         self._stopping = threading.Event()
         self._turned_at = at()
         self._blocked = False
-        self.trusted_until = self._trust(at())
+        # Nothing is begun before the first beat is acknowledged: how long ago the registration
+        # was written is not known for sure.
+        self.trusted_until = at()
         self._thread = threading.Thread(target=self._run, name="fcs-heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin to beat; the registration that has just been written was the first one."""
+        """Begin to beat, at once."""
         self._thread.start()
 
     async def stop(self) -> None:
@@ -70,8 +72,13 @@ class Heartbeat:
 
     async def _beat_until_stopped(self) -> None:
         # When Postgres is back the next beat has to come before the lease is over.
-        pause_max = self._settings.beat_interval
-        line = Line(self._url, part="heartbeat", rng=self._rng, pause_max=pause_max)
+        line = Line(
+            self._url,
+            part="heartbeat",
+            rng=self._rng,
+            pause_max=self._settings.beat_interval,
+            answer_within=self._settings.lease / 2,
+        )
         try:
             while not self._stopping.is_set():
                 sent = await line.carry_out(self._beat, give_up=self._stopping.is_set)
@@ -90,12 +97,13 @@ class Heartbeat:
     async def _beat(self, db: Connection) -> int | None:
         sent_at = self._at()
         self._watch_the_loop()
+        report_no, busy, taken = self._slots.account
         sent = await workers.beat(
             db,
             self._slots.incarnation,
-            report_no=self._slots.report_no,
-            slots_busy=self._slots.busy,
-            tasks_taken=self._slots.taken,
+            report_no=report_no,
+            slots_busy=busy,
+            tasks_taken=taken,
         )
         if sent is not None:
             self.trusted_until = self._trust(sent_at)

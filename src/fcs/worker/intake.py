@@ -8,9 +8,10 @@ lease.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from itertools import islice
 from random import Random
 
-from fcs.database import tasks
+from fcs.database import tasks, workers
 from fcs.database.connect import Connection
 from fcs.database.line import Line
 from fcs.database.tasks import Beginning, Dispatched, Held
@@ -26,6 +27,8 @@ from fcs.worker.slots import Slots
 log = logging.getLogger(__name__)
 
 NAMED_MAX = 100_000
+LOOK_UP_MAX = 500
+"""Named tasks looked up at a time: most of them may be somebody's inventions."""
 
 
 class Intake:
@@ -95,7 +98,7 @@ class Intake:
                 if self._at() >= self._rescan_at:
                     await self._rescan()
                 while self._named and self._slots.free > 0 and self._may_begin():
-                    await self._take(list(self._named)[: self._slots.free])
+                    await self._take(list(islice(self._named, LOOK_UP_MAX)), self._slots.free)
         finally:
             await self._line.close()
 
@@ -120,9 +123,11 @@ class Intake:
         rows = await self._line.carry_out(held)
         waiting = [row.id for row in rows if row.status is Status.DISPATCHED]
         if self._closed:
-            await self._hand_back(await self._fetch(waiting))
+            await self._hand_back(await self._fetch(waiting, limit=len(waiting)))
         else:
             self._named.update(dict.fromkeys(waiting))
+        if self._sent_before != self._slots.taken + len(waiting):
+            await self._settle_account()
         known = self._known_runs()
         strays = [
             (row.id, row.run_id)
@@ -134,11 +139,27 @@ class Intake:
         if self._closed:
             self._settled.set()
 
-    async def _take(self, ids: list[TaskId]) -> None:
-        self._slots.reserved = len(ids)
+    async def _settle_account(self) -> None:
+        """The row may count more or less as sent than it should: an answer was lost, perhaps, or
+        somebody changed rows by hand. Nothing is begun meanwhile, so what was taken is exact."""
+
+        async def settle(db: Connection) -> bool:
+            return await workers.settle_account(
+                db,
+                self._slots.incarnation,
+                tasks_sent=self._sent_before,
+                tasks_taken=self._slots.taken,
+            )
+
+        if await self._line.carry_out(settle):
+            log.info("account settled: sent=%d taken=%d", self._sent_before, self._slots.taken)
+
+    async def _take(self, ids: list[TaskId], free: int) -> None:
+        self._slots.reserved = min(len(ids), free)
         try:
-            found = await self._fetch(ids)
-            for id in ids:
+            found = await self._fetch(ids, limit=free)
+            # Fewer than there was room for: the others are not this worker's (any more).
+            for id in [row.id for row in found] if len(found) == free else ids:
                 self._named.pop(id, None)
             ready = await self._prepare(found)
             self._slots.reserved = len(ready)
@@ -147,12 +168,12 @@ class Intake:
         finally:
             self._slots.reserved = 0
 
-    async def _fetch(self, ids: list[TaskId]) -> list[Dispatched]:
+    async def _fetch(self, ids: list[TaskId], *, limit: int) -> list[Dispatched]:
         if not ids:
             return []
 
         async def fetch(db: Connection) -> list[Dispatched]:
-            return await tasks.fetch(db, self._slots.incarnation, ids)
+            return await tasks.fetch(db, self._slots.incarnation, ids, limit=limit)
 
         return await self._line.carry_out(fetch)
 
@@ -183,7 +204,6 @@ class Intake:
             )
 
         begun = await self._line.carry_out(begin)
-        self._slots.taken += len(begun)
         return [run for beginning, run in ready if beginning.task_id in begun]
 
     def _go(self, begun: list[Run]) -> None:
@@ -191,9 +211,10 @@ class Intake:
             # The worker leaves, or the begin took longer than its lease is sure to last and
             # somebody may call these runs interrupted by now. Nothing was started, so they
             # can be given back.
+            self._slots.moved_on(len(begun))
             self.look()
             return
-        self._slots.busy += len(begun)
+        self._slots.begun(len(begun))
         for run in begun:
             self._start(run)
 
@@ -212,7 +233,7 @@ class Intake:
             dispatches = [(row.id, row.dispatch_no) for row in rows]
             return await tasks.hand_back(db, self._slots.incarnation, dispatches)
 
-        self._slots.taken += len(await self._line.carry_out(hand_back))
+        self._slots.moved_on(len(await self._line.carry_out(hand_back)))
 
     async def _refuse(self, row: Dispatched, error: Exception) -> None:
         reason = f"never started: {safe_text(error)}"
@@ -224,4 +245,4 @@ class Intake:
             return await tasks.refuse(db, self._slots.incarnation, row.id, row.dispatch_no, reason)
 
         log.warning("task refused: task=%s type=%s reason=%s", row.id, row.ty, reason)
-        self._slots.taken += await self._line.carry_out(refuse)
+        self._slots.moved_on(int(await self._line.carry_out(refuse)))

@@ -33,6 +33,11 @@ class Outbox:
         """The runs whose endings are not yet accepted."""
         return set(self._endings)
 
+    @property
+    def pending(self) -> list[Ending]:
+        """The endings that are not yet accepted, also when nobody sends them any more."""
+        return list(self._endings.values())
+
     def put(self, ending: Ending) -> None:
         self._endings[ending.run_id] = ending
         self._empty.clear()
@@ -45,7 +50,7 @@ class Outbox:
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._endings:
-                    await self._send(list(self._endings.values())[:BATCH_MAX])
+                    await self._send(self.pending[:BATCH_MAX])
                 self._empty.set()
         finally:
             await self._line.close()

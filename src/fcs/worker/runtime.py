@@ -102,6 +102,7 @@ class Worker:
             await self._heartbeat.stop()
             await self._leave()
             self._executor.close()
+            log.info("worker stopped: id=%s", self._registration.id)
         if self._fenced.is_set():
             raise Fenced(
                 f"worker {self._registration.id} was declared lost or replaced;"
@@ -138,7 +139,7 @@ class Worker:
                 part.cancel()
 
     def _ended(self, ending: Ending) -> None:
-        self._slots.busy -= 1
+        self._slots.ended()
         self._outbox.put(ending)
         self._intake.slot_freed()
 
@@ -159,7 +160,8 @@ class Worker:
                     raise
                 tries += 1
                 if is_worth_a_line(tries):
-                    log.warning("worker lost its mail, connecting again: reason=%s", error)
+                    reason = " ".join(str(error).split())
+                    log.warning("worker hears no hints, connecting again: reason=%s", reason)
             await asyncio.sleep(full_jitter(tries, self._rng))
 
     async def _turn(self) -> None:
@@ -189,7 +191,14 @@ class Worker:
 
     async def _end(self, db: Connection) -> None:
         async with db.transaction():
-            if await workers.lock_worker(db, self._slots.incarnation):
+            # Unlike a reaper it waits for whoever holds the row: nobody else would come for it.
+            held = await workers.lock_registration(db, self._registration.id)
+            if held is None or held.incarnation != self._slots.incarnation:
+                return
+            if held.state in ("live", "draining"):
+                if endings := self._outbox.pending:
+                    # How these bodies ended is known here, and must not be called interrupted.
+                    await tasks.finish(db, endings, self._slots.report())
                 reason = "its worker was shut down before the body had ended"
                 await tasks.reap(db, self._slots.incarnation, reason=reason)
                 await workers.end_worker(db, self._slots.incarnation, state="gone")

@@ -1,30 +1,60 @@
 """A worker's account of itself: its slots, and how many dispatches it has taken.
 
-Changed by the event loop alone, read by the heartbeat's thread as well; each value is one
-integer, so a reader sees it whole.
+Changed by the event loop alone. The heartbeat's thread reads the figures that belong together
+as one value, which is replaced as a whole: it never sees half of a change.
 """
+
+from typing import NamedTuple
 
 from fcs.domain import hints
 from fcs.domain.ids import Incarnation
+
+
+class Account(NamedTuple):
+    """What a worker says of itself; a higher number is a newer account."""
+
+    report_no: int = 0
+    busy: int = 0
+    """Bodies that run."""
+    taken: int = 0
+    """Dispatches that this process itself has moved on: begun, handed back or refused."""
 
 
 class Slots:
     def __init__(self, incarnation: Incarnation, total: int) -> None:
         self.incarnation = incarnation
         self.total = total
-        self.busy = 0
-        """Bodies that run."""
         self.reserved = 0
         """Slots kept for tasks on their way to begin; the supervisor counts those as sent."""
-        self.taken = 0
-        """Dispatches that this process itself has moved on: begun, handed back or refused."""
-        self.report_no = 0
+        self.account = Account()
 
     @property
     def free(self) -> int:
-        return self.total - self.busy - self.reserved
+        return self.total - self.account.busy - self.reserved
+
+    @property
+    def busy(self) -> int:
+        return self.account.busy
+
+    @property
+    def taken(self) -> int:
+        return self.account.taken
+
+    def begun(self, runs: int) -> None:
+        """So many dispatches became bodies."""
+        no, busy, taken = self.account
+        self.account = Account(no + 1, busy + runs, taken + runs)
+
+    def moved_on(self, dispatches: int) -> None:
+        """So many dispatches were dealt with otherwise."""
+        no, busy, taken = self.account
+        self.account = Account(no + 1, busy, taken + dispatches)
+
+    def ended(self) -> None:
+        """A body ended."""
+        no, busy, taken = self.account
+        self.account = Account(no + 1, busy - 1, taken)
 
     def report(self) -> str:
-        """The account as a hint, newer than every one before."""
-        self.report_no += 1
-        return hints.report(self.incarnation, self.report_no, self.busy, self.taken)
+        """The account as a hint."""
+        return hints.report(self.incarnation, *self.account)
