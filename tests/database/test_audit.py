@@ -70,34 +70,27 @@ async def test_what_was_not_begun_for_long_is_overdue(db: Connection) -> None:
 async def test_an_account_that_somebody_made_wrong_is_settled(db: Connection) -> None:
     """CAP: a row removed by hand would hide a slot for ever."""
     await add_dispatched(db, 7, 1, 2, 3)
-    await add_dispatched(db, 8, 4)
     await tasks.begin(db, W, [beginning(1)])
-    await freeze(db, NOON + SECOND)
-    await workers.beat(db, W, report_no=1, slots_busy=1, tasks_taken=1)
     await db.execute("delete from fcs.tasks where id = %s", [task_id(2)])
-    await db.execute("update fcs.workers set tasks_sent = 9 where incarnation = %s", [RIVAL])
 
-    assert await workers.settle_accounts(db, [W]) == [W]
+    assert await workers.settle_account(db, W, tasks_sent=3, tasks_taken=1)
 
-    assert (await worker_row(db, 7))["tasks_sent"] == 2  # one taken, one under way
-    assert (await worker_row(db, 8))["tasks_sent"] == 9  # nobody asked
+    row = await worker_row(db, 7)
+    assert (row["tasks_sent"], row["tasks_taken"]) == (2, 1)  # one taken, one under way
 
 
 async def test_an_account_that_is_right_stays_right(db: Connection) -> None:
     await add_dispatched(db, 7, 1, 2)
-    await workers.settle_accounts(db, [W, RIVAL])
+
+    assert await workers.settle_account(db, W, tasks_sent=2, tasks_taken=0)
 
     assert (await worker_row(db, 7))["tasks_sent"] == 2
-    assert (await worker_row(db, 8))["tasks_sent"] == 0
 
 
-async def test_what_was_begun_since_the_last_beat_is_not_counted_off(db: Connection) -> None:
-    """The row does not know of it yet: counting now would invent a slot, and for good."""
+async def test_an_account_that_has_moved_since_it_was_read_is_left_alone(db: Connection) -> None:
     await add_dispatched(db, 7, 1, 2)
-    await freeze(db, NOON + SECOND)
-    await tasks.begin(db, W, [beginning(1)])
 
-    await workers.settle_accounts(db, [W])
+    assert not await workers.settle_account(db, W, tasks_sent=1, tasks_taken=0)
 
     assert (await worker_row(db, 7))["tasks_sent"] == 2
 
@@ -105,4 +98,4 @@ async def test_what_was_begun_since_the_last_beat_is_not_counted_off(db: Connect
 async def test_an_ended_worker_has_no_account(db: Connection) -> None:
     await workers.end_worker(db, W, state="gone")
 
-    assert await workers.settle_accounts(db, [W]) == []
+    assert not await workers.settle_account(db, W, tasks_sent=0, tasks_taken=0)

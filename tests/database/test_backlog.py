@@ -36,6 +36,11 @@ async def test_each_lane_is_listed_once(db: Connection) -> None:
 
     assert await backlog.lanes(db, limit=100) == lanes
     assert await backlog.lanes(db, limit=4) == lanes[:4]
+    for read, lane in enumerate(lanes, start=1):
+        assert await backlog.lanes(db, limit=4, after=lane) == lanes[read : read + 4]
+    assert await backlog.lanes(db, limit=4, after=Lane("a", "y", 3)) == lanes[2:]
+    for place, lane in enumerate(lanes):
+        assert await backlog.lanes(db, limit=2, after=lane) == lanes[place + 1 :][:2]
 
 
 async def test_a_lane_with_nothing_pending_is_not_listed(db: Connection) -> None:

@@ -41,16 +41,16 @@ async def test_a_worker_fetches_what_was_dispatched_to_it(db: Connection) -> Non
     await add_tasks(db, 5)
 
     every = [task_id(n) for n in range(1, 7)]
-    assert found(await tasks.fetch(db, W, every)) == {1: 1, 2: 1}
-    assert found(await tasks.fetch(db, RIVAL, every)) == {3: 1}
-    assert found(await tasks.fetch(db, W, [task_id(2)])) == {2: 1}
-    assert await tasks.fetch(db, W, []) == []
+    assert found(await tasks.fetch(db, W, every, limit=10)) == {1: 1, 2: 1}
+    assert found(await tasks.fetch(db, RIVAL, every, limit=10)) == {3: 1}
+    assert found(await tasks.fetch(db, W, [task_id(2)], limit=10)) == {2: 1}
+    assert await tasks.fetch(db, W, [], limit=10) == []
 
 
 async def test_what_is_fetched_carries_its_arguments_as_text(db: Connection) -> None:
     await add_dispatched(db, 7, 1)
 
-    [fetched] = await tasks.fetch(db, W, [task_id(1)])
+    [fetched] = await tasks.fetch(db, W, [task_id(1)], limit=10)
     assert (fetched.id, fetched.ty, fetched.args_text) == (task_id(1), "baz", '{"x": 1}')
 
 

@@ -127,7 +127,7 @@ async def test_arguments_that_would_break_a_reader_are_read_as_text(
         [task_id(1), args, incarnation(7)],
     )
 
-    [fetched] = await tasks.fetch(db, incarnation(7), [task_id(1)])
+    [fetched] = await tasks.fetch(db, incarnation(7), [task_id(1)], limit=1)
     [listed] = await insights.list_tasks(db, limit=1)
     assert fetched.args_text == listed.args_text
 

@@ -24,6 +24,7 @@ from fcs.database.connect import Connection, connect
 from fcs.domain import hints
 from fcs.domain.hints import (
     SUPERVISOR_CHANNEL,
+    Rescan,
     Scan,
     TasksNamed,
     parse_for_supervisor,
@@ -161,7 +162,7 @@ def assert_names(hint: str, numbers: range) -> None:
     assert len(hint.encode()) < 8_000
     named = parse_for_supervisor(hint)
     if len(numbers) > 200:
-        assert named == Scan()
+        assert named == Rescan()
     else:
         assert isinstance(named, TasksNamed)
         assert sorted(named.ids) == [task_id(n) for n in numbers]

@@ -79,11 +79,12 @@ async def test_who_never_waits_lets_the_others_have_a_turn() -> None:
     assert turns >= 9
 
 
+@pytest.mark.parametrize("bound", ["MAIL_MAX", "MAIL_LENGTH_MAX"])
 async def test_unread_hints_are_bounded_and_it_is_known_that_some_were_dropped(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     """BOUND: a scan stands in for them."""
-    monkeypatch.setattr(mail, "MAIL_MAX", 3)
+    monkeypatch.setattr(mail, bound, 3)
     inbox = Inbox()
     for n in range(5):
         inbox.put(str(n))

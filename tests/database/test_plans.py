@@ -45,7 +45,8 @@ BY_KEY = [
     ("backlog", "read_on"),
     ("backlog", "find"),
     ("backlog", "lanes"),
-    ("workers", "settle_accounts"),
+    ("workers", "settle_account"),
+    ("workers", "strangers"),
     ("insights", "find_task"),
     ("insights", "waiting"),
     ("insights", "in_hand"),
@@ -130,7 +131,9 @@ async def test_a_long_lane_is_listed_without_being_read(full_url: str) -> None:
     ):
         await db.execute(LONG_LANES.encode())
         await db.execute("analyze fcs.tasks")
-        statement = load("backlog")["lanes"].replace("%(limit)s", "100")
+        statement = load("backlog")["lanes"]
+        for name, value in {"queue": "''", "ty": "''", "priority": "0", "limit": "100"}.items():
+            statement = statement.replace(f"%({name})s", value)
         plan = await explained(db, statement, ", analyze, timing off")
 
     removed = sum(

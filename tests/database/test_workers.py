@@ -5,6 +5,7 @@ from tests.database.scene import (
     NOBODY,
     NOON,
     SECOND,
+    add_dispatched,
     add_workers,
     freeze,
     incarnation,
@@ -210,3 +211,14 @@ async def test_rows_of_the_ended_are_forgotten_after_a_while(db: Connection) -> 
     assert {found["id"] for found in await rows(db, "select id from fcs.workers")} == {
         worker_id(n) for n in (2, 3, 4)
     }
+
+
+async def test_who_holds_tasks_and_is_no_worker_is_found(db: Connection) -> None:
+    """LIVE: nobody else looks for those whose row was removed by hand."""
+    await add_workers(db, 1, 2, 3)
+    for n in (1, 2, 3):
+        await add_dispatched(db, n, n)
+    assert await workers.strangers(db) == []
+
+    await db.execute("delete from fcs.workers where id = %s", [worker_id(2)])
+    assert await workers.strangers(db) == [incarnation(2)]

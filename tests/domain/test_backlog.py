@@ -286,3 +286,16 @@ def test_empty_lanes_are_forgotten_at_last() -> None:
 
     assert backlog.lane_share() == 500  # two lanes are left: one with a task, one just listed
     assert taken(backlog) == [1]
+
+
+def test_lanes_are_let_go_when_there_are_far_too_many() -> None:
+    """BOUND: a queue for each customer, and in each a task that nobody can take just now."""
+    backlog = Backlog(window=1_000)
+    lanes = [LANE._replace(queue=f"customer {n}") for n in range(module.LANES_HELD_MAX + 1)]
+    for page in lanes[:-1], lanes[-1:]:
+        backlog.list_lanes(page)
+        for n, lane in enumerate(page):
+            backlog.read(lane, None, [waiting(n, lane=lane)], exhausted=True)
+
+    assert len(backlog) == 1
+    assert taken(backlog) == [0]

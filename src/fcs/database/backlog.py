@@ -13,11 +13,13 @@ from fcs.domain.ids import TaskId
 
 _SQL = load("backlog")
 _HEAD = Place(datetime(1970, 1, 1, tzinfo=UTC), TaskId(UUID(int=0)))
+_BEFORE_ALL = Lane("", "", 0)
 
 
-async def lanes(db: Connection, *, limit: int) -> list[Lane]:
-    """The lanes that have something pending."""
-    cursor = await db.execute(_SQL["lanes"], {"limit": limit})
+async def lanes(db: Connection, *, limit: int, after: Lane | None = None) -> list[Lane]:
+    """The next lanes that have something pending, in the order of queue, type and priority."""
+    params = (after or _BEFORE_ALL)._asdict() | {"limit": limit}
+    cursor = await db.execute(_SQL["lanes"], params)
     return [Lane(*row) for row in await cursor.fetchall()]
 
 

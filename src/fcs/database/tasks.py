@@ -126,10 +126,10 @@ async def dispatch(db: Connection, assignments: Sequence[Assignment]) -> frozens
 
 
 async def fetch(
-    db: Connection, incarnation: Incarnation, ids: Sequence[TaskId]
+    db: Connection, incarnation: Incarnation, ids: Sequence[TaskId], *, limit: int
 ) -> list[Dispatched]:
-    """Read tasks that are dispatched to this process."""
-    params = {"task_ids": UuidArray(ids), "incarnation": incarnation}
+    """Read those of the named tasks that are dispatched to this process, `limit` at the most."""
+    params = {"task_ids": UuidArray(ids), "incarnation": incarnation, "limit": limit}
     cursor = await db.execute(_SQL["fetch"], params, binary=True)
     return [Dispatched(*row) for row in await cursor.fetchall()]
 

@@ -1,6 +1,5 @@
 """Workers in the database: one function for each statement of `queries/workers.sql`."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -106,9 +105,17 @@ async def clocks(db: Connection) -> Clocks:
     return Clocks(*row)
 
 
-async def settle_accounts(db: Connection, incarnations: Sequence[Incarnation]) -> list[Incarnation]:
-    """Count anew what was sent to these workers."""
-    cursor = await db.execute(_SQL["settle_accounts"], {"incarnations": list(incarnations)})
+async def settle_account(
+    db: Connection, incarnation: Incarnation, *, tasks_sent: int, tasks_taken: int
+) -> bool:
+    """Count anew what was sent to this process, unless that moved since it was `tasks_sent`."""
+    params = {"incarnation": incarnation, "tasks_sent": tasks_sent, "tasks_taken": tasks_taken}
+    return (await db.execute(_SQL["settle_account"], params)).rowcount == 1
+
+
+async def strangers(db: Connection) -> list[Incarnation]:
+    """Who holds tasks and is no worker that is there."""
+    cursor = await db.execute(_SQL["strangers"])
     return [row[0] for row in await cursor.fetchall()]
 
 

@@ -21,6 +21,9 @@ LANE_SHARE_MIN = 64
 LANES_MAX = 1_000
 """Empty lanes are remembered up to here: a known lane needs no reading at its next task."""
 
+LANES_HELD_MAX = 10_000
+"""Beyond this even lanes with tasks are let go, until they are listed once more."""
+
 
 class _Stretch:
     """One lane: its heap, and how far it has been read."""
@@ -104,6 +107,8 @@ class Backlog:
             self._lanes = {
                 lane: held for lane, held in self._lanes.items() if held.heap or lane in listed
             }
+        if len(self._lanes) > LANES_HELD_MAX:
+            self._lanes = {lane: self._lanes[lane] for lane in lanes}
 
     def read(
         self, lane: Lane, after: Place | None, tasks: Sequence[Waiting], *, exhausted: bool

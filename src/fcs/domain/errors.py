@@ -15,6 +15,9 @@ class FcsError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            # Whoever sees only the traceback is told what to do as well.
+            self.add_note(f"hint: {hint}")
 
 
 class Problem(NamedTuple):

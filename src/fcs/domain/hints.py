@@ -2,6 +2,7 @@
 
     tasks ID ID …          these tasks are new, or pending again (to the supervisor)
     scan                   tasks came in that are too many to name (to the supervisor)
+    rescan                 tasks came back that are too many to name (to the supervisor)
     workers                a worker joined, drains or left (to the supervisor)
     report INC NO BUSY N   how a worker is: report number, busy slots, tasks taken so far
     ID ID …                these tasks were dispatched to you (to a worker)
@@ -31,11 +32,16 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Rescan:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class WorkersChanged:
     pass
 
 
-Hint = TasksNamed | Scan | WorkersChanged | WorkerReported
+Hint = TasksNamed | Scan | Rescan | WorkersChanged | WorkerReported
 
 
 def worker_channel(incarnation: Incarnation) -> str:
@@ -55,6 +61,8 @@ def parse_for_supervisor(payload: str) -> Hint | None:
         match word, rest:
             case "scan", []:
                 return Scan()
+            case "rescan", []:
+                return Rescan()
             case "workers", []:
                 return WorkersChanged()
             case "tasks", [_, *_]:

@@ -113,7 +113,9 @@ def _unknown_types(
         yield ClusterProblem(
             "unknown_type",
             f"{_tasks(count, count_max)} of type {ty!r}, which no live worker knows",
-            _did_you_mean(ty, known) + "Start a worker with the --app that has this type.",
+            _did_you_mean(ty, known)
+            + "Start a worker with the --app that has this type; one that runs since before the"
+            " type was written has to be started anew.",
         )
 
 

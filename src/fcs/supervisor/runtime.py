@@ -31,12 +31,13 @@ from fcs.domain.facts import (
 )
 from fcs.domain.hints import (
     SUPERVISOR_CHANNEL,
+    Rescan,
     Scan,
     TasksNamed,
     WorkersChanged,
     parse_for_supervisor,
 )
-from fcs.domain.ids import Incarnation, TaskId
+from fcs.domain.ids import Incarnation, TaskId, WorkerId
 from fcs.domain.lease import LeaseWatch
 from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Supervisor, refused
@@ -92,7 +93,8 @@ class Session:
         self._supervisor = Supervisor(settings, rng=rng)
         self._watch = LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
         self._clock = DatabaseClock()
-        self._known: set[Incarnation] = set()
+        self._lanes_after: Lane | None = None
+        self._known: dict[Incarnation, WorkerId] = {}
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
         self._garbage = 0
@@ -130,8 +132,11 @@ class Session:
 
     async def _hear(self) -> None:
         named: list[TaskId] = []
-        look_further = self._inbox.overflowed
-        self._inbox.overflowed = False
+        look_further = False
+        if self._inbox.overflowed:
+            # What was dropped may have named tasks anywhere.
+            self._inbox.overflowed = False
+            self._next_rescan = self._at()
         for payload in self._inbox.take():
             match parse_for_supervisor(payload):
                 case TasksNamed(ids):
@@ -140,6 +145,8 @@ class Session:
                     self._supervisor.learn(report, at=self._at())
                 case Scan():
                     look_further = True
+                case Rescan():
+                    self._next_rescan = self._at()
                 case WorkersChanged():
                     self._next_survey = self._at()
                 case None:
@@ -156,7 +163,9 @@ class Session:
 
     async def _look_further(self) -> None:
         self._supervisor.look_further()
-        lanes = await backlog.lanes(self._db, limit=LANES_MAX)
+        lanes = await backlog.lanes(self._db, limit=LANES_MAX, after=self._lanes_after)
+        # Those that did not fit in come at the next look, and after the last the first again.
+        self._lanes_after = lanes[-1] if len(lanes) == LANES_MAX else None
         self._supervisor.learn(LanesListed(lanes), at=self._at())
 
     async def _keep_times(self) -> None:
@@ -174,16 +183,16 @@ class Session:
         self._clock.sync(clocks.now, answered_at=self._at())
         rows = await workers.survey(self._db)
         self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
-        self._note_changes({row.incarnation for row in rows})
+        self._note_changes({row.incarnation: row.id for row in rows})
 
         for suspect in self._watch.observe(rows, uptime=clocks.uptime, at=asked_at):
-            returned = await upkeep.reap(self._db, suspect, lease=self._settings.lease)
+            returned = await upkeep.reap(
+                self._db, suspect, self._known[suspect.incarnation], self._settings
+            )
             if returned:
                 self._supervisor.learn(TasksFound(returned), at=self._at())
         if unanswered := self._supervisor.unanswered(asked_at):
-            taken_back = await upkeep.chase(self._db, unanswered, self._settings)
-            if taken_back is not None:
-                self._supervisor.learn(taken_back, at=self._at())
+            await self._chase(unanswered)
 
         at = self._at()
         suspicion = self._watch.next_suspicion_at()
@@ -192,14 +201,22 @@ class Session:
             # Not a whole interval late for a worker that is about to be lost, nor a hot loop.
             self._next_survey = min(self._next_survey, max(suspicion, at + 0.05))
 
+    async def _chase(self, incarnations: list[Incarnation]) -> None:
+        taken_back = await upkeep.chase(self._db, incarnations, self._settings)
+        if taken_back is not None:
+            self._supervisor.learn(taken_back, at=self._at())
+
     async def _rescan(self) -> None:
         """Read every lane from its head: for lost hints, and for what committed late."""
         began = self._at()
+        await upkeep.reap_strangers(self._db)
         self._supervisor.start_over()
         await self._look_further()
         plan_reads = self._supervisor.plan_reads(self._clock.now(self._at()))
         if plan_reads:
             await self._read_on(plan_reads)
+        # Also of workers whose accounts look well: what was not begun is told by the rows.
+        await self._chase(list(self._known))
         took = self._at() - began
         self._next_rescan = self._at() + max(self._settings.rescan_interval, took / RESCAN_SHARE)
 
@@ -222,11 +239,11 @@ class Session:
             moments.append((wake_at - self._clock.now(at)).total_seconds())
         return max(0.0, min(moments))
 
-    def _note_changes(self, present: set[Incarnation]) -> None:
-        for incarnation in present - self._known:
-            log.info("worker joined: incarnation=%s workers=%d", incarnation, len(present))
-        for incarnation in self._known - present:
-            log.info("worker left: incarnation=%s workers=%d", incarnation, len(present))
+    def _note_changes(self, present: dict[Incarnation, WorkerId]) -> None:
+        for incarnation in present.keys() - self._known.keys():
+            log.info("worker joined: worker=%s workers=%d", present[incarnation], len(present))
+        for incarnation in self._known.keys() - present.keys():
+            log.info("worker left: worker=%s workers=%d", self._known[incarnation], len(present))
         self._known = present
 
     def _own_up_to_garbage(self) -> None:

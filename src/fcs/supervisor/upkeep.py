@@ -7,8 +7,9 @@ from operator import attrgetter
 
 from fcs.database import tasks, workers
 from fcs.database.connect import Connection
+from fcs.database.tasks import Reaped
 from fcs.domain.facts import TakenBack, Waiting
-from fcs.domain.ids import Incarnation
+from fcs.domain.ids import Incarnation, WorkerId
 from fcs.domain.lease import Suspect
 from fcs.domain.settings import Settings
 
@@ -18,7 +19,9 @@ CHASE_MAX = 200
 """Overdue dispatches looked at in one go: as many as one hint can name."""
 
 
-async def reap(db: Connection, suspect: Suspect, *, lease: float) -> list[Waiting] | None:
+async def reap(
+    db: Connection, suspect: Suspect, worker_id: WorkerId, settings: Settings
+) -> list[Waiting] | None:
     """End a silent worker and move its tasks; return those that are pending again.
 
     `None`: it beat in the meantime, it left, or another supervisor has it in hand.
@@ -27,20 +30,38 @@ async def reap(db: Connection, suspect: Suspect, *, lease: float) -> list[Waitin
         # The worker's row first: a beat that was under way now waits, or has already won.
         if not await workers.lock_worker(db, suspect.incarnation, beat_no=suspect.beat_no):
             return None
-        reason = f"its worker was silent for longer than the lease of {lease:g} s"
+        reason = f"its worker was silent for longer than the lease of {settings.lease:g} s"
         moved = await tasks.reap(db, suspect.incarnation, reason=reason)
         await workers.end_worker(db, suspect.incarnation, state="lost")
     log.warning(
-        "worker lost: incarnation=%s interrupted=%d returned=%d",
+        "worker lost: worker=%s incarnation=%s interrupted=%d returned=%d",
+        worker_id,
         suspect.incarnation,
         len(moved.interrupted),
         len(moved.returned),
     )
+    _mourn(moved)
+    return moved.returned
+
+
+async def reap_strangers(db: Connection) -> None:
+    """Move the tasks of those whose row somebody has removed; they can never show up again."""
+    for incarnation in await workers.strangers(db):
+        moved = await tasks.reap(db, incarnation, reason="its worker is not known any more")
+        log.warning(
+            "tasks were held by nobody: incarnation=%s interrupted=%d returned=%d",
+            incarnation,
+            len(moved.interrupted),
+            len(moved.returned),
+        )
+        _mourn(moved)
+
+
+def _mourn(moved: Reaped) -> None:
     for task_id in moved.interrupted:
         log.warning(
             "task interrupted: task=%s; look at its effects before creating it anew", task_id
         )
-    return moved.returned
 
 
 async def chase(
@@ -59,9 +80,6 @@ async def chase(
         sorted(fresh, key=attrgetter("incarnation")), key=attrgetter("incarnation")
     ):
         await tasks.hint_again(db, incarnation, [dispatch.id for dispatch in dispatches])
-    if not found:
-        # The account says that something is under way, and no row bears it out.
-        await workers.settle_accounts(db, incarnations)
     if not stale:
         return None
     returned = await tasks.take_back(db, stale)

@@ -6,15 +6,10 @@
 
 -- name: lanes
 -- Which lanes have something pending: an index descent or two for each, however long they are.
--- After a lane comes the next priority of its type, else the next type.
+-- After a lane comes the next priority of its type, else the next type. The one to go on from
+-- is not listed again.
 with recursive lane as (
-    (
-          select queue, ty, priority
-            from fcs.tasks
-           where due_at is not null
-        order by queue, ty, priority desc
-           limit 1
-    )
+    select %(queue)s::text as queue, %(ty)s::text as ty, %(priority)s::smallint as priority
     union all
     select next.*
       from lane,
@@ -41,7 +36,7 @@ with recursive lane as (
                limit 1
            ) as next
 )
-select queue, ty, priority from lane limit %(limit)s;
+select queue, ty, priority from lane offset 1 limit %(limit)s;
 
 -- name: read_on
 -- The next tasks of some lanes after their bookmarks, in the order in which they fall due.

@@ -107,13 +107,17 @@ select case
        (select count(pg_notify('fcs_worker_' || replace(incarnation::text, '-', ''), ids)) from hint) as hints;
 
 -- name: fetch
--- Read what was dispatched to this process, before it begins. Text, so that a row inserted by
--- hand can be decoded under guard.
-select id, ty, args::text as args_text, dispatch_no
-  from fcs.tasks
- where id = any(%(task_ids)b::uuid[])
-   and incarnation is not distinct from %(incarnation)b
-   and status = 'dispatched';
+-- Read what was dispatched to this process, before it begins, in the order in which it was
+-- named. Text, so that a row inserted by hand can be decoded under guard.
+  select tasks.id, tasks.ty, tasks.args::text as args_text, tasks.dispatch_no
+    from unnest(%(task_ids)b::uuid[]) with ordinality as named (id, no),
+         fcs.tasks
+   where no between 1 and 1000000
+     and tasks.id = named.id
+     and tasks.incarnation is not distinct from %(incarnation)b
+     and tasks.status = 'dispatched'
+order by no
+   limit %(limit)s;
 
 -- name: begin
 -- Take up tasks, each under the run id that its worker made beforehand. Sent again after an
@@ -214,7 +218,7 @@ released as (
 select array_agg(id) as task_ids,
        pg_notify(
            'fcs_supervisor',
-           case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end
+           case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'rescan' end
        )
   from released
 having count(*) > 0;
@@ -245,7 +249,7 @@ returned as (
 select array_agg(id) as task_ids,
        pg_notify(
            'fcs_supervisor',
-           case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end
+           case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'rescan' end
        )
   from returned
 having count(*) > 0;
@@ -333,7 +337,7 @@ reaped as (
 hint as (
     select pg_notify(
                'fcs_supervisor',
-               case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end
+               case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'rescan' end
            )
       from reaped
      where status = 'pending'

@@ -103,36 +103,53 @@ returning id, pg_notify('fcs_supervisor', 'workers');
 select fcs.now(),
        extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float as uptime;
 
--- name: settle_accounts
--- Count anew what was sent to workers whose account has not moved for long. Nothing in the
--- protocol makes it differ; a row changed by hand would, and would hide a slot for ever.
--- The count is as old as the statement, so an account that moved since then is left alone, and
--- so is a worker that has begun something of which its last beat could not tell.
-with account as (
-    select incarnation, tasks_sent, tasks_taken
-      from fcs.workers
-     where incarnation = any(%(incarnations)b::uuid[])
-       and state in ('live', 'draining')
-)
+-- name: settle_account
+-- Set right what was sent to a worker: what it has taken, and what lies ready for it. Only the
+-- worker itself knows what it has taken. The count is as old as the statement, so an account
+-- that has moved since it was last read is left alone.
    update fcs.workers
-      set tasks_sent = workers.tasks_taken + (
+      set tasks_sent = %(tasks_taken)s + (
               select count(*)
                 from fcs.tasks
                where tasks.incarnation = workers.incarnation
                  and tasks.status = 'dispatched'
-          )
-     from account
-    where workers.incarnation = account.incarnation
-      and workers.tasks_sent = account.tasks_sent
-      and workers.tasks_taken = account.tasks_taken
-      and not exists (
-              select
-                from fcs.tasks
-               where tasks.incarnation = workers.incarnation
-                 and tasks.status = 'running'
-                 and tasks.started_at >= workers.beat_at
-          )
-returning workers.incarnation;
+          ),
+          tasks_taken = %(tasks_taken)s
+    where incarnation = %(incarnation)s
+      and state in ('live', 'draining')
+      and tasks_sent = %(tasks_sent)s
+returning incarnation;
+
+-- name: strangers
+-- Who holds tasks and is no worker that is there: an index descent for each holder. Nothing in
+-- the protocol leads to that; a worker's row removed by hand does, and no reaper would ever come.
+with recursive holder as (
+    (
+          select incarnation
+            from fcs.tasks
+           where incarnation is not null
+        order by incarnation
+           limit 1
+    )
+    union all
+    select next.incarnation
+      from holder,
+           lateral (
+                 select incarnation
+                   from fcs.tasks
+                  where tasks.incarnation > holder.incarnation
+               order by incarnation
+                  limit 1
+           ) as next
+)
+select incarnation
+  from holder
+ where not exists (
+           select
+             from fcs.workers
+            where workers.incarnation = holder.incarnation
+              and workers.state in ('live', 'draining')
+       );
 
 -- name: forget_ended
 -- Remove the rows of workers that ended long ago; they were kept for people to see.
