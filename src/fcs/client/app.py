@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, overload
+from uuid import UUID
 
 from fcs.client.handler import Handler
 from fcs.client.store import Store
 from fcs.client.task import Task
+from fcs.domain.errors import InvalidInput
 from fcs.domain.ids import TaskId
 from fcs.domain.task import DEFAULT_QUEUE
 from fcs.registry import Registry, TaskType
@@ -57,9 +59,18 @@ class App:
 
         return register if function is None else register(function)
 
-    def find(self, id: TaskId) -> Task:
-        """A task that was created earlier, by its id, to be looked at or waited for."""
-        return Task(id, self._store)
+    def find(self, id: UUID | str) -> Task:
+        """A task that was created earlier, by its id, to be looked at or waited for.
+
+        Raises `InvalidInput` for a text that is no id; whether the task is there shows later.
+        """
+        try:
+            return Task(TaskId(UUID(str(id))), self._store)
+        except ValueError:
+            raise InvalidInput(
+                f"{str(id)[:100]!r} is not the id of a task",
+                hint="It looks like 01a20940-224b-7bf2-875d-b40c2c12609b; `enqueue` returns it.",
+            ) from None
 
     async def close(self) -> None:
         """Close the connections. The app can be used again afterwards."""

@@ -1,13 +1,22 @@
 """Opening connections to Postgres, set up so that no default of a role or database surprises us."""
 
+import asyncio
+import os
 import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
-from fcs.domain.errors import DatabaseUnavailable, InvalidSettings
+from fcs.domain.errors import DatabaseUnavailable, InvalidSettings, SchemaOutdated
+
+ANSWER_WITHIN: Final = 75.0
+"""Seconds after which a connection that does not answer is given up: more than any statement may
+take. The keepalives above notice a dead peer; a proxy that hangs acknowledges them."""
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
@@ -33,6 +42,9 @@ _SESSION: Final = {
     "extra_float_digits": "1",
     "jit": "off",
 }
+
+# No such schema, table, function, column: the database was never prepared, or not for this fcs.
+_NO_SCHEMA: Final = frozenset({"3F000", "42P01", "42883", "42703"})
 
 # A setting that an older server does not know is left out.
 _SET: Final = """
@@ -67,6 +79,22 @@ async def connect(url: str, *, part: str, keys_only: bool = False) -> Connection
     return db
 
 
+@contextmanager
+def answer_within(db: Connection, seconds: float) -> Iterator[None]:
+    """Cut the connection off if the block takes longer: its statement then fails at once."""
+    handle = asyncio.get_running_loop().call_later(seconds, _cut_off, db)
+    try:
+        yield
+    finally:
+        handle.cancel()
+
+
+def _cut_off(db: Connection) -> None:
+    # Not closed, but shut down: whoever waits for an answer hears of it, and nothing is sent.
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(db.pgconn.socket)) as cut:
+        cut.shutdown(socket.SHUT_RDWR)
+
+
 def connect_sync(url: str, *, part: str) -> psycopg.Connection[tuple[Any, ...]]:
     """The twin of `connect` for code without an event loop."""
     options = _options(url, part)
@@ -91,9 +119,26 @@ def unavailable(url: str, error: Exception) -> DatabaseUnavailable:
     """Postgres cannot be reached: where, why, and what to do; never with the password."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return DatabaseUnavailable(
-        f"the database at {describe(url)} cannot be reached: {reason}",
-        hint="Check that Postgres runs there and that --database (or FCS_DATABASE) is right.",
+        f"the database at {describe(url)} cannot be reached: {reason}", hint=_cure(reason)
     )
+
+
+def _cure(reason: str) -> str:
+    # While connecting, libpq tells by words alone what was wrong; other words get the last hint.
+    if re.search('database ".*" does not exist', reason):
+        return "Postgres runs, but lacks that database: make it with createdb."
+    if re.search('role ".*" does not exist|authentication failed|no password supplied', reason):
+        return "Postgres runs; say as whom to enter: postgres://USER:PASSWORD@host/name."
+    return "Check that Postgres runs there and that --database (or FCS_DATABASE) is right."
+
+
+def explained(error: Exception) -> Exception:
+    """What an error of Postgres means, where a person can do something about it."""
+    if isinstance(error, psycopg.Error) and error.sqlstate in _NO_SCHEMA:
+        return SchemaOutdated(
+            "the database lacks the schema of this fcs", hint="Run:  fcs init --database URL"
+        )
+    return error
 
 
 def describe(url: str) -> str:
@@ -106,12 +151,22 @@ def describe(url: str) -> str:
     return f"{host}:{port}/{parts.get('dbname', '')}"
 
 
+def _refuse_scheme(url: str) -> None:
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme not in ("postgres", "postgresql"):
+        raise InvalidSettings(
+            f"the database URL begins with {scheme[:20]}://",
+            hint="fcs needs a Postgres: postgres://user@host:5432/name.",
+        ) from None
+
+
 def _options(url: str, part: str) -> dict[str, Any]:
     """Our defaults; what the URL itself sets wins over them."""
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
         # What it quotes is a piece of the URL, which may hold the password.
+        _refuse_scheme(url)
         reason = re.sub('".*"', '"…"', " ".join(str(error).split()))
         raise InvalidSettings(
             f"the database URL cannot be read: {reason}",

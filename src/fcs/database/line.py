@@ -20,7 +20,15 @@ from typing import Any, Final, TypeAlias, TypeVar
 import psycopg
 from psycopg import errors
 
-from fcs.database.connect import Connection, connect, connect_sync, unavailable
+from fcs.database.connect import (
+    ANSWER_WITHIN,
+    Connection,
+    answer_within,
+    connect,
+    connect_sync,
+    explained,
+    unavailable,
+)
 from fcs.domain.backoff import PAUSE_MAX, full_jitter, is_worth_a_line
 from fcs.domain.errors import DatabaseUnavailable
 
@@ -32,7 +40,8 @@ SyncConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 # By SQLSTATE class: connection, rollback, resources, operator (shutdown, cancel), system.
 _PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
-_PASSING = frozenset({"25006", "55P03", "25P03"})
+# Read-only, lock or idle time over, and a notification queue that is full just now.
+_PASSING = frozenset({"25006", "55P03", "25P03", "54000"})
 _WARNING = "01000"
 
 CONFIRM: Final = """
@@ -67,12 +76,14 @@ class Line:
         rng: Random,
         keys_only: bool = True,
         pause_max: float = PAUSE_MAX,
+        answer_within: float = ANSWER_WITHIN,
     ) -> None:
         self._url = url
         self._part = part
         self._rng = rng
         self._keys_only = keys_only
         self._pause_max = pause_max
+        self._answer_within = answer_within
         self._db: Connection | None = None
         self._warnings = 0
         self._dialling = asyncio.Lock()
@@ -92,11 +103,14 @@ class Line:
             db = None
             try:
                 db = await self._dial()
-                return await self._act(db, act, is_doubtful)
+                answer = await self._act(db, act, is_doubtful)
+                if tries:
+                    log.info("database back: part=%s tries=%d", self._part, tries)
+                return answer
             except Exception as error:
                 await self._drop(db)
                 if not is_passing(error):
-                    raise
+                    raise explained(error) from error
                 if give_up is not None and give_up():
                     raise _as_unavailable(self._url, error) from error
                 tries += 1
@@ -112,11 +126,12 @@ class Line:
         self, db: Connection, act: Callable[[Connection], Awaitable[T]], is_doubtful: bool
     ) -> T:
         warnings = self._warnings
-        answer = await act(db)
-        while is_doubtful or self._warnings != warnings:
-            log.warning("commit in doubt, confirming it by another write: part=%s", self._part)
-            is_doubtful, warnings = False, self._warnings
-            await db.execute(CONFIRM)
+        with answer_within(db, self._answer_within):
+            answer = await act(db)
+            while is_doubtful or self._warnings != warnings:
+                log.warning("commit in doubt, confirming it by another write: part=%s", self._part)
+                is_doubtful, warnings = False, self._warnings
+                await db.execute(CONFIRM)
         return answer
 
     async def _dial(self) -> Connection:

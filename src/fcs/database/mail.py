@@ -8,7 +8,8 @@ from psycopg import sql
 from fcs.database.connect import Connection
 
 MAIL_MAX = 100_000
-"""Hints kept unread at the most; more are dropped, and a scan stands in for them."""
+MAIL_LENGTH_MAX = 10_000_000
+"""So many hints, and so long in all, are kept unread; for what is beyond, a scan stands in."""
 
 
 async def listen(db: Connection, channel: str) -> None:
@@ -21,6 +22,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._hints: deque[str] = deque()
+        self._length = 0
         self._arrived = asyncio.Event()
         self.overflowed = False
 
@@ -30,8 +32,9 @@ class Inbox:
             self.put(notification.payload)
 
     def put(self, hint: str) -> None:
-        if len(self._hints) < MAIL_MAX:
+        if len(self._hints) < MAIL_MAX and self._length + len(hint) <= MAIL_LENGTH_MAX:
             self._hints.append(hint)
+            self._length += len(hint)
         else:
             self.overflowed = True
         self._arrived.set()
@@ -57,4 +60,5 @@ class Inbox:
         self._arrived.clear()
         hints = list(self._hints)
         self._hints.clear()
+        self._length = 0
         return hints

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
 from time import monotonic
+from typing import NamedTuple
 
 from fcs.database import tasks
 from fcs.database.connect import Connection
@@ -17,11 +18,16 @@ from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.task import NewTask
 
 BATCH_MAX = 1_000
-_Waiter = tuple[Sequence[NewTask], "asyncio.Future[None]"]
+
+
+class _Waiter(NamedTuple):
+    new: Sequence[NewTask]
+    done: "asyncio.Future[None]"
+    give_up_at: float
 
 
 class Writer:
-    """Writes new tasks over one line. `patience` is how many seconds it keeps at it."""
+    """Writes new tasks over one line. `patience` is for how many seconds it keeps at each."""
 
     def __init__(self, url: str, *, rng: Random, patience: float = 10.0) -> None:
         self._line = Line(url, part="create", rng=rng)
@@ -38,7 +44,7 @@ class Writer:
         there then, and may be sent again with the same ids.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((new, done))
+        self._waiting.append(_Waiter(new, done, monotonic() + self._patience))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush_all())
         # A caller that goes away must not take the others' batch along.
@@ -71,8 +77,8 @@ class Writer:
 
     def _next_batch(self) -> list[_Waiter]:
         count, size = 0, 0
-        for new, _ in self._waiting:
-            size += len(new)
+        for waiter in self._waiting:
+            size += len(waiter.new)
             count += 1
             if size >= BATCH_MAX:
                 break
@@ -81,7 +87,7 @@ class Writer:
 
     async def _flush(self, batch: list[_Waiter]) -> None:
         try:
-            await self._write([task for new, _ in batch for task in new])
+            await self._write(batch)
         except Exception as error:  # noqa: BLE001 - each waiter is told
             if len(batch) == 1 or is_passing(error):
                 _fail(batch, error)
@@ -90,12 +96,14 @@ class Writer:
             for waiter in batch:
                 await self._flush([waiter])
         else:
-            for _, done in batch:
-                if not done.done():
-                    done.set_result(None)
+            for waiter in batch:
+                if not waiter.done.done():
+                    waiter.done.set_result(None)
 
-    async def _write(self, new: Sequence[NewTask]) -> None:
-        give_up_at = monotonic() + self._patience
+    async def _write(self, batch: list[_Waiter]) -> None:
+        new = [task for waiter in batch for task in waiter.new]
+        # The first has waited longest. What follows in later batches has its own time.
+        give_up_at = batch[0].give_up_at
 
         async def act(db: Connection) -> int:
             return await tasks.create(db, new)
@@ -104,11 +112,11 @@ class Writer:
 
 
 def _fail(batch: list[_Waiter], error: Exception) -> None:
-    for _, done in batch:
-        if not done.done():
-            done.set_exception(error)
+    for waiter in batch:
+        if not waiter.done.done():
+            waiter.done.set_exception(error)
             # A waiter that went away collects nothing, and that is nobody's mistake.
-            done.exception()
+            waiter.done.exception()
 
 
 def _closed() -> DatabaseUnavailable:
