@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,8 +14,10 @@ from fcs.database.connect import Connection, connect
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the person who runs the tests has set is not meant for them."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the person who runs the tests has set, or keeps running, is not meant for them."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     for name in list(os.environ):
         if name.startswith("FCS_") or name in ("DATABASE_URL", "NO_COLOR", "FORCE_COLOR"):
             monkeypatch.delenv(name)

@@ -59,6 +59,11 @@ class Proxy:
         self._troubles.append(trouble)
         return trouble
 
+    def sent(self, statement: str, *, queries: str = "tasks") -> int:
+        """How often a statement was sent so far."""
+        line = first_line(statement, queries)
+        return sum(line in text for text in self.statements)
+
     def leave(self) -> None:
         """The database goes away: connections break, and new ones are refused."""
         self._is_away = True

@@ -169,7 +169,7 @@ class Fake:
         return [row.id for row in rows if row.status is Status.DISPATCHED]
 
     async def begin(self, task_id: TaskId) -> RunId:
-        [found] = await tasks.fetch(self.db, self.incarnation, [task_id])
+        [found] = await tasks.fetch(self.db, self.incarnation, [task_id], limit=1)
         run_id = self._runs[task_id] = new_run_ids(1)[0]
         begun = await tasks.begin(
             self.db, self.incarnation, [Beginning(task_id, found.dispatch_no, run_id)]

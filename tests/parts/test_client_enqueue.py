@@ -234,7 +234,7 @@ async def test_one_wrong_call_of_many_is_counted_out_and_none_is_created(
     calls: list[dict[str, Any]] = [{"to": "ann"}, {"to": "ben"}, {"to": 3}, {"to": "eve"}]
     with pytest.raises(InvalidArguments) as raised:
         await mail.enqueue_many(calls)
-    assert raised.value.__notes__ == ["in call number 3 of enqueue_many"]
+    assert raised.value.__notes__[-1] == "in call number 3 of enqueue_many"
     with pytest.raises(InvalidArguments):
         mail.enqueue_many_sync(calls)
     assert await count(db, TASKS) == 0

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.parts.stage import until_so
+from tests.parts.stage import PATIENCE, until_so
 
 from fcs.node import child as module
 from fcs.node.child import Child, GaveUp
@@ -116,7 +116,8 @@ async def test_child_that_is_asked_to_end_is_not_started_again(
         else:
             await asyncio.sleep(0)
     child.signal(signal.SIGTERM)
-    await life
+    async with asyncio.timeout(PATIENCE):
+        await life
     assert stage.lines in ([], [b"born"])
 
 

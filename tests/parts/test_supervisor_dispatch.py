@@ -265,14 +265,17 @@ async def test_a_forged_report_does_not_stop_dispatch_for_good(
 
 
 async def test_a_count_that_somebody_changed_by_hand_is_settled(
-    noop: Noop, database_url: str, db: Connection
+    app: App, noop: Noop, database_url: str, db: Connection
 ) -> None:
-    fake = await hire_fake(db, ["noop"], slots=2)
-    await db.execute("update fcs.workers set tasks_sent = 2")  # its slots look taken
-    await noop.enqueue_many([{}] * 2)
-    settings = replace(CALM, hint_again_after=0.2)
-    async with supervising(database_url, settings), beating(fake):
-        await until_held(fake, 2)
+    """CAP: the worker's slots look taken, until the worker itself counts anew."""
+    settings = replace(CALM, rescan_interval=0.2)
+    async with (
+        working(database_url, app.registry, settings=settings, slots=2),
+        supervising(database_url, CALM),
+    ):
+        await db.execute("update fcs.workers set tasks_sent = tasks_taken + 2")
+        created = await noop.enqueue_many([{}] * 4)
+        await reach(db, [task.id for task in created], Status.SUCCEEDED)
 
 
 async def test_a_supervisor_that_starts_in_the_middle_runs_nothing_twice(

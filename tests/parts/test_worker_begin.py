@@ -56,6 +56,18 @@ async def test_begins_no_more_than_it_has_slots(
     assert most == 2
 
 
+async def test_a_slot_that_falls_free_takes_what_waits_for_it(
+    app: App, database_url: str, db: Connection
+) -> None:
+    @app.task
+    async def noop() -> None: ...
+
+    ids = [task.id for task in await noop.enqueue_many([{}] * 5)]
+    async with working(database_url, app.registry, slots=1, settings=DEAF) as hired:
+        await give(db, hired.incarnation, ids)
+        await reach(db, ids, Status.SUCCEEDED)
+
+
 @pytest.mark.parametrize("kind", [Kind.LOSE_STATEMENT, Kind.LOSE_ANSWER])
 @pytest.mark.parametrize("statement", ["fetch", "begin", "finish"])
 async def test_a_task_runs_once_though_an_answer_is_lost(
@@ -115,7 +127,7 @@ async def begin_for_nobody(db: Connection, incarnation: Incarnation, id: UUID) -
     """What a begin leaves behind that commits after its worker has given up on it."""
     async with db.transaction():
         await give(db, incarnation, [id])
-        [found] = await tasks.fetch(db, incarnation, [id])  # type: ignore[list-item]
+        [found] = await tasks.fetch(db, incarnation, [id], limit=1)  # type: ignore[list-item]
         begun = await tasks.begin(
             db, incarnation, [Beginning(found.id, found.dispatch_no, new_run_ids(1)[0])]
         )
@@ -191,6 +203,31 @@ async def test_a_begin_answered_after_the_lease_starts_nothing(
         await give(db, hired.incarnation, [task.id])
         await reach(db, [task.id], Status.SUCCEEDED)
     assert starts == 1
+
+
+async def test_nothing_is_begun_while_the_lease_is_in_doubt(
+    app: App, database_url: str, db: Connection
+) -> None:
+    @app.task
+    async def noop() -> None: ...
+
+    task, clock = await noop.enqueue(), Clock()
+    async with (
+        proxied(database_url) as proxy,
+        working(proxy.url, app.registry, at=clock) as hired,
+    ):
+        await beats(db, hired.incarnation, more=1)
+        beat = proxy.trouble(Kind.HOLD, "beat", queries="workers")
+        await beat.reached.wait()
+        clock.slept = 1_000
+        await give(db, hired.incarnation, [task.id])
+        # It has looked at its rows since, and knows of the task.
+        looks = proxy.sent("held")
+        await until_so(lambda: proxy.sent("held") > looks + 2)
+        assert proxy.sent("begin") == 0
+
+        beat.let_go.set()
+        await reach(db, [task.id], Status.SUCCEEDED)
 
 
 async def test_a_type_it_does_not_know_is_handed_back(

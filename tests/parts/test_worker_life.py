@@ -126,28 +126,51 @@ async def test_registering_without_a_database_fails_with_what_to_do(app: App) ->
 async def test_draining_finishes_what_runs_and_hands_back_the_rest(
     app: App, database_url: str, db: Connection
 ) -> None:
-    gate, starts = asyncio.Event(), 0
+    gate, started = asyncio.Event(), []
 
     @app.task
-    async def gated() -> None:
-        nonlocal starts
-        starts += 1
+    async def gated(n: int) -> None:
+        started.append(n)
         await gate.wait()
 
-    ids = [task.id for task in await gated.enqueue_many([{}] * 3)]
+    ids = [task.id for task in await gated.enqueue_many({"n": n} for n in range(3))]
     async with working(database_url, app.registry, slots=1) as hired:
         await give(db, hired.incarnation, ids)
-        await until_so(lambda: starts == 1)
+        await until_so(lambda: len(started) == 1)
+        running = ids.pop(started[0])
         hired.stop.drain.set()
-        returned = await reach(db, ids[1:], Status.PENDING)
+        returned = await reach(db, ids, Status.PENDING)
         assert await state(db, hired.id) == "draining"
-        assert (await view(db, ids[0])).status is Status.RUNNING
+        assert (await view(db, running)).status is Status.RUNNING
         gate.set()
         await hired.end()
-        assert (await view(db, ids[0])).status is Status.SUCCEEDED
+        assert (await view(db, running)).status is Status.SUCCEEDED
     assert [task.worker_id for task in returned] == [None, None]
     assert await state(db, hired.id) == "gone"
-    assert starts == 1
+    assert len(started) == 1
+
+
+async def test_a_begin_that_is_answered_after_the_asking_to_leave_is_given_back(
+    app: App, database_url: str, db: Connection
+) -> None:
+    starts = 0
+
+    @app.task
+    async def counted() -> None:
+        nonlocal starts
+        starts += 1
+
+    task = await counted.enqueue()
+    async with proxied(database_url) as proxy, working(proxy.url, app.registry) as hired:
+        begin = proxy.trouble(Kind.HOLD, "begin")
+        await give(db, hired.incarnation, [task.id])
+        await begin.reached.wait()
+        hired.stop.drain.set()
+        await until_so(lambda: hired.worker._intake._closed)
+        begin.let_go.set()
+        await hired.end()
+    seen = await view(db, task.id)
+    assert (seen.status, seen.attempt, starts) == (Status.PENDING, 0, 0)
 
 
 async def test_a_worker_leaves_in_good_order_though_its_row_is_busy(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from tests.parts.proxy import Kind, Proxy, first_line, proxied
+from tests.parts.proxy import Kind, Proxy, proxied
 from tests.parts.stage import count, until, until_so
 
 from fcs.client.ids import new_task_id
@@ -19,7 +19,6 @@ from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.task import NewTask
 
 TASKS = "select count(*) from fcs.tasks"
-CREATE = first_line("create")
 
 
 def new(n: int = 1, *, ty: str = "noop") -> list[NewTask]:
@@ -29,10 +28,6 @@ def new(n: int = 1, *, ty: str = "noop") -> list[NewTask]:
 def bad() -> list[NewTask]:
     """What only Postgres refuses: the name is too long."""
     return new(ty="x" * 201)
-
-
-def sent(proxy: Proxy) -> int:
-    return sum(CREATE in statement for statement in proxy.statements)
 
 
 @pytest.fixture
@@ -81,7 +76,7 @@ async def test_creates_that_meet_are_one_statement(
     met = Met(writer, proxy)
     await met.come(*[new() for _ in range(50)])
     assert await met.outcomes() == [None] * 51
-    assert sent(proxy) == 2
+    assert proxy.sent("create") == 2
     assert await count(db, TASKS) == 51
 
 
@@ -92,7 +87,7 @@ async def test_a_statement_has_a_bound_but_splits_nobodys_tasks(
     half = BATCH_MAX // 2
     await met.come(new(half), new(half), new(1), new(BATCH_MAX + 1))
     assert await met.outcomes() == [None] * 5
-    assert sent(proxy) == 3
+    assert proxy.sent("create") == 3
     assert await count(db, TASKS) == 1 + 2 * half + 1 + BATCH_MAX + 1
 
 

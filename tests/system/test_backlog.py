@@ -94,6 +94,20 @@ def test_a_new_urgent_task_overtakes_a_million(database_url: str, tmp_path: Path
         assert supervisor.memory_peak() < 150 * MEGABYTE
 
 
+def test_a_task_behind_thousands_of_idle_lanes_is_found(database_url: str, tmp_path: Path) -> None:
+    with Cluster(database_url, tmp_path) as cluster:
+        cluster.execute(
+            """
+            insert into fcs.tasks (id, ty, queue)
+            select gen_random_uuid(), 'nobody_knows_this', 'customer ' || no
+              from generate_series(1, 6000) as no
+            """
+        )
+        insert_by_hand(cluster, "nap", """ '{"serial": 1}' """, queue="the last customer")
+        cluster.start(workers=1)
+        cluster.ledger.wait_begun(1)
+
+
 def test_a_type_that_nobody_knows_waits_and_status_says_so(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -149,7 +163,8 @@ def test_garbage_and_forged_hints_stop_nobody(database_url: str, tmp_path: Path)
         workers = [row[0] for row in cluster.rows("select incarnation from fcs.workers")]
         for channel in (SUPERVISOR_CHANNEL, *map(worker_channel, workers)):
             garbage = [*GARBAGE, f"{finished} {waiting}", *forged_reports(workers)]
-            notify(cluster, channel, garbage, times=100)
+            notify(cluster, channel, garbage * 100)
+            notify(cluster, channel, [invented_tasks() for _ in range(500)])
 
         # Every slot is found again: so many can only run side by side.
         cluster.create("hold", range(100, 108), gate=str(gate))
@@ -240,7 +255,11 @@ def forged_reports(workers: Sequence[Incarnation]) -> list[str]:
     ]
 
 
-def notify(cluster: Cluster, channel: str, payloads: Sequence[str], *, times: int) -> None:
+def invented_tasks() -> str:
+    return " ".join(str(uuid4()) for _ in range(200))
+
+
+def notify(cluster: Cluster, channel: str, payloads: Sequence[str]) -> None:
     with psycopg.connect(cluster.url, autocommit=True) as db:
-        for payload in [*payloads] * times:
+        for payload in payloads:
             db.execute("select pg_notify(%s, %s)", [channel, payload])

@@ -80,6 +80,12 @@ class Shell:
         assert process.ends() == code, process.err
         return process
 
+    def put(self, module: str, text: str) -> None:
+        """Write a module that all commands can import."""
+        (self.folder / f"{module}.py").write_text(text)
+        paths = [str(self.folder), self.environment.get("PYTHONPATH", "")]
+        self.environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
     def close(self) -> None:
         for process in self.processes:
             process.process.kill()
@@ -156,6 +162,7 @@ def test_the_steps_of_the_seed(shell: Shell, blank_database_url: str) -> None:
     assert "types=bar,baz,foo" in worker.err
     assert worker.stops() == 0
     assert supervisor.stops(signal.SIGINT) == 0
+    assert "leaving without" not in worker.err + supervisor.err
 
 
 def ask(url: str, body: Any = None) -> Any:
@@ -237,8 +244,8 @@ async def mine() -> None:
 @pytest.fixture
 def stuck(shell: Shell, database_url: str) -> Process:
     """A worker whose task hangs in a thread."""
-    shell.environment |= {"FCS_DATABASE": database_url, "PYTHONPATH": str(shell.folder)}
-    (shell.folder / "tasks_that_hang.py").write_text(STUCK)
+    shell.environment["FCS_DATABASE"] = database_url
+    shell.put("tasks_that_hang", STUCK)
     app = ["--app", "tasks_that_hang:app"]
     shell.start("supervise")
     worker = shell.start("work", *app, "--drain-timeout", "100ms")
@@ -285,8 +292,7 @@ def test_second_signal_interrupts(shell: Shell, database_url: str) -> None:
 
 
 def test_what_bodies_create_goes_to_the_worker_s_database(shell: Shell, database_url: str) -> None:
-    shell.environment["PYTHONPATH"] = str(shell.folder)
-    (shell.folder / "tasks_that_hang.py").write_text(STUCK)
+    shell.put("tasks_that_hang", STUCK)
     app, database = ["--app", "tasks_that_hang:app"], ["--database", database_url]
     shell.start("supervise", *database)
     worker = shell.start("work", *app, *database, "--drain-timeout", "0s")

@@ -146,6 +146,24 @@ def test_a_worker_out_of_touch_begins_nothing(database_url: str, tmp_path: Path)
         cluster.assert_promise_kept()
 
 
+def test_what_a_removed_worker_held_does_not_hang(database_url: str, tmp_path: Path) -> None:
+    with Cluster(database_url, tmp_path) as cluster:
+        _, [doomed] = cluster.start(workers=1, slots=2)
+        cluster.create("hold", [1], gate="/nowhere")
+        cluster.ledger.wait_begun(1)
+        doomed.process.pause()
+        cluster.create("nap", [2])
+        cluster.wait_for_status("dispatched", 2)
+        doomed.process.kill()
+
+        # Somebody tidies up by hand, and takes the row that the reaper needs.
+        cluster.execute("delete from fcs.workers")
+        cluster.work()
+        cluster.wait_for_status("succeeded", 2)
+        cluster.wait_for_status("interrupted", 1)
+        cluster.assert_promise_kept()
+
+
 def test_a_worker_id_that_is_in_use_is_refused(database_url: str, tmp_path: Path) -> None:
     with Cluster(database_url, tmp_path) as cluster:
         _, [first] = cluster.start(workers=1)

@@ -1,4 +1,4 @@
-"""`fcs up`: everything from one command, by root and by an ordinary user; nothing is left behind."""
+"""`fcs up`: everything from one command, for root and for others; nothing is left behind."""
 
 import json
 import os
@@ -89,7 +89,7 @@ class Machine:
             try:
                 words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 environment = (folder / "environ").read_bytes()
-                cwd = os.readlink(folder / "cwd")
+                cwd = str((folder / "cwd").readlink())
             except OSError:
                 continue
             if words and (f"HOME={self.home}".encode() in environment or str(self.home) in cwd):
@@ -99,9 +99,17 @@ class Machine:
     def is_deserted(self) -> bool:
         return not self.processes()
 
+    def pull_the_plug(self) -> None:
+        """Kill everything at once."""
+        for words in self.processes():
+            try:
+                os.kill(int(words.split()[0]), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
     def close(self) -> None:
+        self.pull_the_plug()
         for up in self.ups:
-            up.process.kill()
             up.process.communicate()
         eventually(self.is_deserted)
 
@@ -360,8 +368,8 @@ def test_it_says_where_everything_is(mine: Machine) -> None:
     up.says("Ctrl-C stops everything")
     for part in (str(mine.data), "postgresql://", "/docs", "curl -X POST http://127.0.0.1:"):
         assert part in up.log
-    assert "worker 1   | " in up.log
-    assert "supervisor | " in up.log
+    up.says("worker 1   | ")
+    up.says("supervisor | ")
 
 
 def test_no_child_is_given_the_database_by_its_arguments(mine: Machine) -> None:
@@ -426,7 +434,7 @@ def test_folder_that_is_not_ours(mine: Machine) -> None:
 def test_data_are_kept_in_the_home_of_the_one_who_runs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from fcs.cli.up import default_data
+    from fcs.cli.settings import default_data
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", "relative/paths/do/not/count")
@@ -434,21 +442,16 @@ def test_data_are_kept_in_the_home_of_the_one_who_runs_it(
         "darwin": tmp_path / "Library" / "Application Support" / "fcs" / "default",
         "linux": tmp_path / ".local" / "share" / "fcs" / "default",
     }
-    assert default_data() == expected[sys.platform]
+    assert default_data(os.environ) == expected[sys.platform]
     if sys.platform == "linux":
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
-        assert default_data() == tmp_path / "xdg" / "fcs" / "default"
+        assert default_data(os.environ) == tmp_path / "xdg" / "fcs" / "default"
 
 
 def test_data_survive_power_failures(mine: Machine) -> None:
-    """Everything at once is killed, as when the plug is pulled."""
     up = mine.up()
     id = up.run()
-    for words in mine.processes():
-        try:
-            os.kill(int(words.split()[0]), signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    mine.pull_the_plug()
     eventually(mine.is_deserted)
     again = mine.up()
     with psycopg.connect(again.database) as db:

@@ -24,9 +24,9 @@ Try in another terminal:
 
   curl -X POST {api}/tasks -H 'Content-Type: application/json' -d '{{"def": {{"ty": "{ty}"}}}}'
   curl {api}/tasks
-
+{arguments}
   export FCS_DATABASE={quoted_database}
-  fcs status
+  {fcs} status
 
 This is for development. In production give your own Postgres to fcs init, fcs supervise and
 fcs work with --database. Ctrl-C stops everything and keeps the data.
@@ -75,6 +75,7 @@ class Terminal:
 
 
 def _describe(found: Ready) -> str:
+    ty = "baz" if "baz" in found.types or not found.types else found.types[0]
     return _TEXT.format(
         api=found.api,
         data=found.data,
@@ -83,5 +84,7 @@ def _describe(found: Ready) -> str:
         quoted_database=shlex.quote(found.database),
         postgres=found.postgres,
         origin=found.postgres_origin,
-        ty="baz" if "baz" in found.types or not found.types else found.types[0],
+        ty=ty,
+        arguments="" if ty == "baz" else f'  (put its arguments beside "ty": {found.api}/docs)\n',
+        fcs=os.environ.get("FCS_COMMAND", "fcs"),
     )

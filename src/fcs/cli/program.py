@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+
 from fcs.cli.common import Common, give_common_options
 from fcs.cli.errors import report
 from fcs.cli.verbs import Verbs

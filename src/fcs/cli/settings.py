@@ -3,11 +3,13 @@
 Flags know their variable themselves (`envvar=` of click). Here is what is not that simple.
 """
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from fcs.cli.common import Common
+from fcs.cli.output import say
 from fcs.domain.errors import InvalidSettings
 from fcs.domain.settings import Settings
 
@@ -22,10 +24,31 @@ def database_url(common: Common, environment: Mapping[str, str]) -> str:
         return _read_url(Path(path))
     if url := environment.get("DATABASE_URL"):
         return url
+    if url := _database_of_up(environment):
+        say(common, f"note: no database was named; using the one of the fcs up that runs: {url}")
+        return url
     raise InvalidSettings(
-        "no database was named",
-        hint="Say --database postgres://user@host/name or set FCS_DATABASE; `fcs up` brings one.",
+        "no database was named, and no `fcs up` is running",
+        hint="Start `fcs up`, or say --database postgres://user@host/name, or set FCS_DATABASE.",
     )
+
+
+def default_data(environment: Mapping[str, str]) -> Path:
+    """Where programs keep their data on this system."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "fcs" / "default"
+    base = environment.get("XDG_DATA_HOME", "")
+    home = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
+    return home / "fcs" / "default"
+
+
+def _database_of_up(environment: Mapping[str, str]) -> str | None:
+    if sys.platform == "win32":
+        return None
+    from fcs.embedded import find_url
+
+    data = environment.get("FCS_DATA")
+    return find_url(Path(data) if data else default_data(environment))
 
 
 def _read_url(path: Path) -> str:

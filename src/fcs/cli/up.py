@@ -1,7 +1,6 @@
 """`fcs up`: everything on this machine."""
 
 import os
-import sys
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 
 from fcs.cli.common import Common, output_options
 from fcs.cli.kinds import address, app_place
+from fcs.cli.settings import default_data
 
 
 @click.command("up")
@@ -87,7 +87,7 @@ def command(
 
     terminal = Terminal(common)
     plan = Plan(
-        data=data or default_data(),
+        data=data or default_data(os.environ),
         pg_bin=pg_bin,
         listen=listen,
         workers=workers,
@@ -96,15 +96,6 @@ def command(
         environment=terminal.environment(os.environ),
     )
     up(plan, terminal.talk())
-
-
-def default_data() -> Path:
-    """Where programs keep their data on this system."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "fcs" / "default"
-    base = os.environ.get("XDG_DATA_HOME", "")
-    home = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
-    return home / "fcs" / "default"
 
 
 def _refuse_foreign(common: Common, host: str) -> None:

@@ -15,6 +15,7 @@ if sys.platform == "win32":
     )
 
 from fcs.embedded.binaries import Binaries, find_binaries
+from fcs.embedded.lock import find_url
 from fcs.embedded.server import Postgres
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "PostgresFailed",
     "UnusableFolder",
     "find_binaries",
+    "find_url",
 ]

@@ -63,6 +63,22 @@ class FolderLock:
         )
 
 
+def find_url(folder: Path) -> str | None:
+    """The URL of the server that runs on a folder now, if one does."""
+    try:
+        fd = os.open(folder / "fcs.lock", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _read_holder(fd)[1]
+    else:
+        return None  # nobody holds it: what the file says is of the past
+    finally:
+        os.close(fd)
+
+
 def _read_holder(fd: int) -> tuple[int | None, str | None]:
     """Read who holds the lock; it may not have got round to saying so."""
     try:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
@@ -50,11 +50,16 @@ def create_app(
         Route("/healthz", Resource(GET=health.live)),
         Route("/readyz", Resource(GET=health.ready)),
         Route("/openapi.json", Resource(GET=_fixed(msgspec.json.encode(description)))),
+        Route("/", Resource(GET=_to_docs)),
         Route("/docs", Resource(GET=_fixed(page, "text/html", POLICY))),
         Route("/docs/style.css", Resource(GET=_fixed(STYLE, "text/css"))),
     ]
     router = Router(routes, redirect_slashes=False)
     return Door(router, Guard(check_host=check_host, tokens=tokens))
+
+
+async def _to_docs(_: Request) -> Response:
+    return RedirectResponse("docs")
 
 
 def _workers(store: Store) -> Handler:

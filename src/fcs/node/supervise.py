@@ -1,6 +1,7 @@
 """A process that hosts a supervisor."""
 
 import asyncio
+import logging
 from random import SystemRandom
 
 from fcs.domain.settings import Settings
@@ -8,6 +9,8 @@ from fcs.node import memory
 from fcs.node.clock import boot_seconds
 from fcs.supervisor import runtime
 from fcs.worker.runtime import Stop
+
+log = logging.getLogger(__name__)
 
 
 async def supervise(url: str, settings: Settings, stop: Stop) -> None:
@@ -27,4 +30,4 @@ async def supervise(url: str, settings: Settings, stop: Stop) -> None:
     try:
         await part
     except asyncio.CancelledError:
-        pass
+        log.info("supervisor stopped")

@@ -91,6 +91,7 @@ def up(plan: Plan, talk: Talk) -> None:
     finally:
         _hear_no_signals()
         server.stop()
+    talk.say(f"stopped; the data stay in {server.data_dir}")
 
 
 def _start(server: Postgres) -> None:

@@ -91,7 +91,11 @@ class Creation:
         ty, place = self._wish.ty, self._wish.app
         known = await insights.known_types(db)
         if ty in known:
-            say(self._common, f"note: {place} has no type {ty!r}, a live worker has: not checked")
+            say(
+                self._common,
+                f"note: {place} does not know {ty!r}, a live worker does: the arguments are not"
+                " checked; say --app module:app, or set FCS_APP, to have that done",
+            )
             return
         near = get_close_matches(ty[:200], sorted(known | set(self._registry.names())), n=1)
         raise UnknownType(
