@@ -199,3 +199,18 @@ async def test_a_commit_that_no_standby_has_is_not_taken_for_done(lonely: Lonely
         assert not act.done()
     await act
     await line.close()
+
+
+async def test_a_connection_that_never_answers_is_given_up(database_url: str) -> None:
+    """LIVE: whatever hangs on the way acknowledges for ever, and tells nothing."""
+    question = b"select 'anybody there?'"
+
+    async def ask(db: Connection) -> object:
+        return await (await db.execute(question)).fetchone()
+
+    async with proxied(database_url) as proxy:
+        line = Line(proxy.url, part="test", rng=Random(1), answer_within=0.2)
+        silence = proxy.trouble_with(Kind.HOLD, "anybody there?")
+        assert await line.carry_out(ask) == ("anybody there?",)
+        assert silence.reached.is_set()
+        await line.close()

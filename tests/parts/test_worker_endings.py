@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 import pytest
-from tests.parts.proxy import proxied
+from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import count, give, reach, until, until_so, view, working
 
 from fcs import App, Status
@@ -12,6 +12,7 @@ from fcs.database import tasks, workers
 from fcs.database.connect import Connection
 from fcs.domain.errors import Fenced
 from fcs.domain.ids import Incarnation
+from fcs.worker import runtime
 
 
 async def test_an_ending_is_sent_until_postgres_is_back(
@@ -104,3 +105,24 @@ async def test_a_worker_that_was_declared_lost_begins_nothing_and_says_so(
     assert "Start it again" in raised.value.hint
     assert await late_report(db, task.id) == (Status.SUCCEEDED, None)
     assert await count(db, "select count(*) from fcs.workers where state = 'lost'") == 1
+
+
+async def test_a_body_that_had_ended_is_not_called_interrupted_when_its_worker_leaves(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRUTH: the outcome could not be sent before the leaving; it rides in the last words."""
+    monkeypatch.setattr(runtime, "LEAVE_PATIENCE", 1.0)
+
+    @app.task
+    async def quick(fail: bool) -> None:
+        if fail:
+            raise ValueError("as asked")
+
+    good, bad = await quick.enqueue(fail=False), await quick.enqueue(fail=True)
+    async with proxied(database_url) as proxy, working(proxy.url, app.registry) as hired:
+        finish = proxy.trouble(Kind.HOLD, "finish")
+        await give(db, hired.incarnation, [good.id, bad.id])
+        await finish.reached.wait()
+        await hired.leave()
+    assert (await view(db, good.id)).status is Status.SUCCEEDED
+    assert (await view(db, bad.id)).error == "ValueError: as asked"
