@@ -5,11 +5,12 @@ wait, or to answer; then the first commits or rolls back.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg import AsyncConnection
 from tests.database.scene import NOON, freeze
 
 from fcs.database.connect import Connection, connect
@@ -34,7 +35,7 @@ class Stage:
         await self.one.execute("begin")
         answer = await first(self.one)
         under_way = asyncio.create_task(self.alone(second, on=self.two))
-        waited = await self.waits(under_way, self.two)
+        waited = await self.waits(under_way, self.two, holders=[self.one])
         await self.one.execute("commit" if commit else "rollback")
         return Outcome(answer, await under_way, waited)
 
@@ -44,11 +45,18 @@ class Stage:
         async with db.transaction():
             return await act(db)
 
-    async def waits(self, under_way: "asyncio.Task[Any]", actor: Connection) -> bool:
-        """Whether the statement that is under way there is held up by another transaction."""
-        query = "select pg_blocking_pids(%s) <> '{}'"
+    async def waits(
+        self,
+        under_way: "asyncio.Task[Any]",
+        actor: Connection,
+        *,
+        holders: Sequence[AsyncConnection[Any]],
+    ) -> bool:
+        """Whether the statement that is under way is held up by the transaction of a holder."""
+        query = "select pg_blocking_pids(%s) && %s::int[]"
+        pids = [holder.info.backend_pid for holder in holders]
         while not under_way.done():
-            cursor = await self.observer.execute(query, [actor.info.backend_pid])
+            cursor = await self.observer.execute(query, [actor.info.backend_pid, pids])
             if await cursor.fetchone() == (True,):
                 return True
         return False

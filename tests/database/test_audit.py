@@ -32,9 +32,10 @@ async def _workers(db: Connection) -> None:
 
 async def test_a_process_can_look_up_what_it_holds(db: Connection) -> None:
     """F-14: for a worker that missed a hint, or the answer to its begin."""
-    await add_running(db, 7, 1)
     await freeze(db, NOON + SECOND)
     await add_dispatched(db, 7, 2)
+    await freeze(db, NOON)
+    await add_running(db, 7, 1)
     await add_final(db, 7, 3, Status.FAILED)
     await add_dispatched(db, 8, 4)
     await add_tasks(db, 5)
@@ -48,21 +49,23 @@ async def test_a_process_can_look_up_what_it_holds(db: Connection) -> None:
 
 async def test_what_was_not_begun_for_long_is_overdue(db: Connection) -> None:
     """F-65."""
-    await add_dispatched(db, 7, 1)
-    await add_running(db, 7, 2)
     await freeze(db, NOON + 2 * SECOND)
     await add_dispatched(db, 7, 3)
+    await freeze(db, NOON + 3 * SECOND)
     await add_dispatched(db, 8, 4)
+    await freeze(db, NOON)
+    await add_dispatched(db, 7, 1)
+    await add_running(db, 7, 2)
     await freeze(db, NOON + 5 * SECOND)
 
-    overdue = await tasks.overdue(db, [W, RIVAL], seconds=2.5, limit=10)
+    overdue = await tasks.overdue(db, [W, RIVAL], seconds=1.5, limit=10)
     assert overdue == [
         Overdue(task_id(1), W, 1, 5.0),
         Overdue(task_id(3), W, 1, 3.0),
-        Overdue(task_id(4), RIVAL, 1, 3.0),
+        Overdue(task_id(4), RIVAL, 1, 2.0),
     ]
     assert await tasks.overdue(db, [W], seconds=4, limit=10) == overdue[:1]
-    assert await tasks.overdue(db, [W, RIVAL], seconds=2.5, limit=1) == overdue[:1]
+    assert await tasks.overdue(db, [W, RIVAL], seconds=1.5, limit=1) == overdue[:1]
     assert await tasks.overdue(db, [W, RIVAL], seconds=5, limit=10) == []
     assert await tasks.overdue(db, [], seconds=0, limit=10) == []
 
@@ -70,6 +73,7 @@ async def test_what_was_not_begun_for_long_is_overdue(db: Connection) -> None:
 async def test_an_account_that_somebody_made_wrong_is_settled(db: Connection) -> None:
     """CAP: a row removed by hand would hide a slot for ever."""
     await add_dispatched(db, 7, 1, 2, 3)
+    await add_dispatched(db, 8, 4)
     await tasks.begin(db, W, [beginning(1)])
     await db.execute("delete from fcs.tasks where id = %s", [task_id(2)])
 
@@ -77,6 +81,7 @@ async def test_an_account_that_somebody_made_wrong_is_settled(db: Connection) ->
 
     row = await worker_row(db, 7)
     assert (row["tasks_sent"], row["tasks_taken"]) == (2, 1)  # one taken, one under way
+    assert (await worker_row(db, 8))["tasks_sent"] == 1
 
 
 async def test_an_account_that_is_right_stays_right(db: Connection) -> None:

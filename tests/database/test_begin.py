@@ -47,6 +47,17 @@ async def test_a_worker_fetches_what_was_dispatched_to_it(db: Connection) -> Non
     assert await tasks.fetch(db, W, [], limit=10) == []
 
 
+async def test_it_fetches_no_more_than_it_can_take_and_the_first_named_first(
+    db: Connection,
+) -> None:
+    await add_dispatched(db, 7, 1, 2, 3)
+    await add_dispatched(db, 8, 4)
+
+    named = [task_id(n) for n in (4, 3, 1, 2)]
+    fetched = await tasks.fetch(db, W, named, limit=2)
+    assert [task.id for task in fetched] == [task_id(3), task_id(1)]
+
+
 async def test_what_is_fetched_carries_its_arguments_as_text(db: Connection) -> None:
     await add_dispatched(db, 7, 1)
 

@@ -23,8 +23,8 @@ from fcs.domain.task import Status
 
 
 @pytest.fixture(autouse=True)
-async def _worker(db: Connection) -> None:
-    await add_workers(db, 7)
+async def _workers(db: Connection) -> None:
+    await add_workers(db, 7, 8)
 
 
 async def test_a_pending_task_is_deleted(db: Connection) -> None:
@@ -37,9 +37,10 @@ async def test_a_pending_task_is_deleted(db: Connection) -> None:
 async def test_a_dispatched_task_comes_off_the_account_of_its_worker(db: Connection) -> None:
     """CAP: or a slot would be waited for in vain."""
     await add_dispatched(db, 7, 1, 2)
+    await add_dispatched(db, 8, 3)
 
     assert await tasks.delete(db, task_id(1)) is Deletion.DELETED
-    assert (await worker_row(db, 7))["tasks_sent"] == 1
+    assert [(await worker_row(db, n))["tasks_sent"] for n in (7, 8)] == [1, 1]
     assert await tasks.begin(db, incarnation(7), [beginning(1)]) == set()
 
 

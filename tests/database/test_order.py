@@ -39,11 +39,13 @@ async def pending(db: Connection) -> None:
 
 
 async def dispatched(db: Connection) -> None:
-    await add_dispatched(db, 7, *NUMBERS)
+    for n in reversed(NUMBERS):  # they lie in the table the other way round
+        await add_dispatched(db, 7, n)
 
 
 async def running(db: Connection) -> None:
-    await add_running(db, 7, *NUMBERS)
+    for n in reversed(NUMBERS):
+        await add_running(db, 7, n)
 
 
 async def dispatch_all(db: Connection, worker: int, numbers: list[int]) -> object:
@@ -100,7 +102,7 @@ async def test_who_touches_many_tasks_touches_them_in_one_order(
     async with await psycopg.AsyncConnection.connect(stage.observer.info.dsn) as third:
         await third.execute("select from fcs.tasks where id = %s for update", [task_id(5)])
         first = asyncio.create_task(one(stage.one, 7, NUMBERS))
-        assert await stage.waits(first, stage.one)
+        assert await stage.waits(first, stage.one, holders=[third])
         second = asyncio.create_task(two(stage.two, rival, NUMBERS[::-1]))
-        assert await stage.waits(second, stage.two)
+        assert await stage.waits(second, stage.two, holders=[third, stage.one])
     await asyncio.gather(first, second)

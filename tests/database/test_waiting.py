@@ -85,7 +85,7 @@ class Reaper:
 
     async def held_up(self, act: Act) -> "asyncio.Task[Any]":
         under_way = asyncio.create_task(self.stage.alone(act, on=self.stage.two))
-        assert await self.stage.waits(under_way, self.stage.two)
+        assert await self.stage.waits(under_way, self.stage.two, holders=[self.stage.one])
         return under_way
 
 
@@ -308,6 +308,16 @@ async def test_a_dispatch_waits_for_its_own_workers_only(stage: Stage) -> None:
     )
 
     assert (played.second, played.waited) == ({task_id(1)}, False)
+
+
+async def test_a_take_back_waits_for_its_own_workers_only(stage: Stage) -> None:
+    await add_dispatched(stage.observer, 7, 1)
+    played = await stage.play(
+        lambda db: workers.lock_worker(db, RIVAL),
+        lambda db: tasks.take_back(db, [Overdue(task_id(1), W, 1, 99.0)]),
+    )
+
+    assert (len(played.second), played.waited) == (1, False)
 
 
 async def test_a_task_that_is_deleted_is_not_dispatched(stage: Stage) -> None:

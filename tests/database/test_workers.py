@@ -47,7 +47,6 @@ async def test_who_takes_an_id_over_starts_from_nothing(db: Connection) -> None:
     await add_workers(db, 7)
     await workers.beat(db, W, report_no=5, slots_busy=2, tasks_taken=9)
     await db.execute("update fcs.workers set tasks_sent = 11")
-    await workers.end_worker(db, W, state="lost")
     await freeze(db, NOON + SECOND)
 
     announced = registration(
@@ -221,4 +220,5 @@ async def test_who_holds_tasks_and_is_no_worker_is_found(db: Connection) -> None
     assert await workers.strangers(db) == []
 
     await db.execute("delete from fcs.workers where id = %s", [worker_id(2)])
-    assert await workers.strangers(db) == [incarnation(2)]
+    await workers.end_worker(db, incarnation(3), state="lost")
+    assert await workers.strangers(db) == [incarnation(2), incarnation(3)]

@@ -32,7 +32,7 @@ async def service() -> AsyncIterator[Service]:
     ("method", "path", "status", "code"),
     [
         ("GET", "/nothing", 404, "not_found"),
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nowhere/at/all", 404, "not_found"),
         ("GET", "/tasks/", 404, "not_found"),
         ("GET", "/%ff%00%0d%0a", 404, "not_found"),
         ("PUT", "/tasks", 405, "method_not_allowed"),

@@ -1,6 +1,7 @@
 """A line: what passes is tried again, what does not is said at once, and no doubt is left."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from random import Random
 
@@ -85,6 +86,18 @@ async def test_an_act_is_tried_until_it_goes_through(line: Line) -> None:
     assert await line.carry_out(Act("40001", fails=3)) == 4
 
 
+async def test_each_try_is_made_over_a_connection_of_its_own(line: Line) -> None:
+    """Behind the same address there may be another server now that takes writes."""
+    pids = []
+
+    async def read_only(db: Connection) -> None:
+        pids.append(await count(db, "select pg_backend_pid()"))
+        await Act("25006", fails=2 - len(pids))(db)
+
+    await line.carry_out(read_only)
+    assert len(set(pids)) == 2
+
+
 async def test_an_act_that_cannot_succeed_is_tried_once(line: Line) -> None:
     act = Act("23514")
     with pytest.raises(errors.CheckViolation):
@@ -153,6 +166,21 @@ async def test_a_cancelled_act_leaves_the_line_fit_for_the_next(line: Line, db: 
     with pytest.raises(asyncio.CancelledError):
         await act
     assert await line.carry_out(Act("", fails=0)) == 1
+
+
+async def test_a_connection_that_nobody_waits_for_any_more_is_closed(database_url: str) -> None:
+    async with proxied(database_url) as proxy:
+        line = Line(proxy.url, part="test", rng=Random(1))
+        setting_up = proxy.trouble_with(Kind.HOLD, "set_config")
+        act = asyncio.create_task(line.carry_out(Act("", fails=0)))
+        await setting_up.reached.wait()
+        act.cancel()
+        setting_up.let_go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await act
+        await line.close()
+        del act, line
+        gc.collect()  # what is found open now is a failure of this test
 
 
 async def test_a_warning_is_settled_by_another_write_and_by_no_third(database_url: str) -> None:

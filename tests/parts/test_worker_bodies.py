@@ -4,13 +4,14 @@ import asyncio
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import psycopg
 import pytest
-from tests.parts.stage import give, reach, working
+from tests.parts.stage import PATIENCE, give, reach, working
 
 from fcs import App, Status
 from fcs.database.connect import Connection
@@ -202,9 +203,9 @@ async def test_a_body_that_blocks_the_loop_does_not_stop_the_heart(
                 assert row is not None
                 return int(row[0])
 
-            first = beat_no()
+            first, give_up_at = beat_no(), time.monotonic() + PATIENCE
             while beat_no() < first + 3 or "stands still" not in caplog.text:
-                pass
+                assert time.monotonic() < give_up_at, "nobody noticed"
 
     @app.task
     async def blocking(incarnation: str) -> None:

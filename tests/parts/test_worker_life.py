@@ -111,7 +111,7 @@ async def test_a_registration_whose_answer_is_lost_is_recognised(
     papers = registration(app.registry)
     async with proxied(database_url) as proxy:
         trouble = proxy.trouble_with(kind, "COMMIT")
-        await enrol(proxy.url, papers, lease=60, rng=Random(1), patience=30)
+        await enrol(proxy.url, papers, lease=3_600, rng=Random(1), patience=5)
         assert trouble.over.is_set()
     assert await state(db, papers.id) == "live"
 
@@ -302,10 +302,31 @@ async def test_garbage_in_its_mail_harms_nobody(
     @app.task
     async def noop() -> None: ...
 
-    async with working(database_url, app.registry) as hired:
+    async with working(database_url, app.registry, settings=DEAF) as hired:
+
+        async def run_one() -> None:
+            task = await noop.enqueue()
+            await give(db, hired.incarnation, [task.id])
+            await reach(db, [task.id], Status.SUCCEEDED)
+
+        await run_one()  # so it listens by now
         channel = f"fcs_worker_{hired.incarnation.hex}"
         for payload in ("", "x", "scan", "\\", "9" * 7_000, f"{uuid4()} {uuid4()}", f"{uuid4()}x"):
             await db.execute("select pg_notify(%s, %s)", [channel, payload])
-        task = await noop.enqueue()
-        await give(db, hired.incarnation, [task.id])
-        await reach(db, [task.id], Status.SUCCEEDED)
+        await run_one()
+
+
+@pytest.mark.parametrize("state_now", ["live", "lost"])
+async def test_a_worker_that_leaves_does_not_touch_what_is_no_longer_its_own(
+    app: App, database_url: str, db: Connection, state_now: str
+) -> None:
+    """It was replaced, or declared lost, since it beat for the last time, and does not know."""
+    async with working(database_url, app.registry, settings=DEAF) as hired:
+        await until(lambda: count(db, "select beat_no from fcs.workers"))
+        if state_now == "live":
+            rival = registration(app.registry, id=hired.id)
+            assert await workers.register(db, rival, replaces=hired.incarnation)
+        else:
+            await workers.end_worker(db, hired.incarnation, state="lost")
+        await hired.leave()
+    assert await state(db, hired.id) == state_now

@@ -147,10 +147,10 @@ class Process:
         self._process.kill()
         self._process.wait()
 
-    def exit_code(self) -> int:
+    def exit_code(self, *, within: float = PATIENCE) -> int:
         """Wait until it has left by itself."""
         self.may_be_gone = True
-        return self._process.wait(PATIENCE)
+        return self._process.wait(within)
 
     def memory_peak(self) -> int:
         """How many bytes of real memory it has had at the most."""

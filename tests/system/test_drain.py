@@ -9,6 +9,7 @@ import pytest
 from tests.system.harness import Cluster, eventually
 
 from fcs.domain.ids import TaskId
+from fcs.embedded import Postgres
 
 pytestmark = pytest.mark.slow
 
@@ -77,6 +78,22 @@ def test_a_second_signal_ends_the_drain_at_once(database_url: str, tmp_path: Pat
         leaving.process.terminate()
         leaving.process.exit_code()
         assert cluster.statuses() == {1: "interrupted", 2: "interrupted"}
+
+
+def test_a_second_signal_ends_the_drain_at_once_even_without_postgres(
+    own_postgres: Postgres, tmp_path: Path
+) -> None:
+    with Cluster(own_postgres.url(), tmp_path) as cluster:
+        assert cluster.run("init", "--database", cluster.url).exit_code() == 0
+        _, [leaving] = cluster.start(workers=1)
+        cluster.create("hold", [1], gate="/nowhere")
+        cluster.ledger.wait_begun(1)
+
+        own_postgres.stop()
+        leaving.process.terminate()
+        eventually(lambda: "worker draining" in leaving.process.log())
+        leaving.process.terminate()
+        leaving.process.exit_code(within=10)
 
 
 def test_a_drained_supervisor_leaves_with_success(database_url: str, tmp_path: Path) -> None:

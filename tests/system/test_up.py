@@ -67,10 +67,10 @@ class Machine:
         self.ups.append(Up(process, self.home / f"{number}.log"))
         return self.ups[-1]
 
-    def fcs(self, *arguments: str, database: str) -> subprocess.CompletedProcess[str]:
+    def fcs(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self._python, "-m", "fcs", *arguments],
-            env=self._environment | {"FCS_DATABASE": database},
+            env=self._environment | variables,
             cwd=self.home,
             user=self._user,
             group=self._user,
@@ -354,10 +354,20 @@ def test_second_one_on_the_same_data_is_told_who_holds_it(machine: Machine) -> N
 def test_database_that_it_names_is_the_one_it_uses(mine: Machine) -> None:
     up = mine.up()
     id = up.run()
-    assert json.loads(mine.fcs("task", "show", id, "-o", "json", database=up.database).stdout)
-    status = mine.fcs("status", database=up.database)
-    assert "All is well." in status.stdout
-    assert mine.fcs("doctor", database=up.database).returncode == 0
+    shown = mine.fcs("task", "show", id, "-o", "json", FCS_DATABASE=up.database)
+    assert json.loads(shown.stdout)["id"] == id
+    eventually(lambda: "All is well." in mine.fcs("status", FCS_DATABASE=up.database).stdout)
+    assert mine.fcs("doctor", FCS_DATABASE=up.database).returncode == 0
+
+
+def test_while_it_runs_its_database_need_not_be_named(mine: Machine) -> None:
+    up = mine.up()
+    id = up.run()
+    shown = mine.fcs("task", "show", id, FCS_DATA=str(mine.data))
+    assert id in shown.stdout
+    assert up.database in shown.stderr
+    assert up.stop() == 0
+    assert mine.fcs("task", "show", id, FCS_DATA=str(mine.data)).returncode == 2
 
 
 # --- Its manners ---

@@ -73,9 +73,12 @@ async def connect(url: str, *, part: str, keys_only: bool = False) -> Connection
         raise unavailable(url, error) from error
     try:
         await db.execute(_SET, _session(keys_only))
-    except psycopg.OperationalError as error:
+    except BaseException as error:
+        # Also when cancelled: nobody else knows of the connection.
         await db.close()
-        raise unavailable(url, error) from error
+        if isinstance(error, psycopg.OperationalError):
+            raise unavailable(url, error) from error
+        raise
     return db
 
 

@@ -47,8 +47,8 @@ class Writer:
         self._waiting.append(_Waiter(new, done, monotonic() + self._patience))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush_all())
-        # A caller that goes away must not take the others' batch along.
-        await asyncio.shield(done)
+        # A caller that goes away cancels this one; the batch goes on without it.
+        await done
 
     async def close(self) -> None:
         if self._flusher is not None:

@@ -2,7 +2,7 @@
 
 fcs.lock        held by the process that runs the server
 pg18/           the cluster
-pg18.new/       a cluster in the making; without its rename it never was
+pg18-N.new/     a cluster in the making; without its rename it never was
 postgres.log    what the server said
 .s.PGSQL.5432   the socket, unless the path cannot be one
 """
@@ -20,7 +20,7 @@ from fcs.embedded.launch import dismiss, launch
 
 _SOCKET_PATH_BYTES_MAX = 103  # macOS; Linux has room for four more
 _LOG_BYTES_MAX = 4_000_000
-_OURS = re.compile(r"fcs\.lock|pg\d+(\.new)?|postgres\.log(\.old)?|\.s\.PGSQL\..*")
+_OURS = re.compile(r"fcs\.lock|pg\d+(-\d+\.new)?|postgres\.log(\.old)?|\.s\.PGSQL\..*")
 
 
 def make_private(folder: Path) -> None:
@@ -70,12 +70,19 @@ def make_cluster(folder: Path, binaries: Binaries) -> Path:
     """Return the cluster, made first if need be; killed at any point, it can be called again."""
     cluster = folder / f"pg{binaries.major}"
     if not cluster.exists():
-        unfinished = cluster.with_suffix(".new")
-        shutil.rmtree(unfinished, ignore_errors=True)
+        # A name of our own: the programs of a start that was killed may still be writing.
+        unfinished = folder / f"pg{binaries.major}-{os.getpid()}.new"
+        _remove_unfinished(folder)
         _initdb(unfinished, folder, binaries)
         unfinished.rename(cluster)
+        _remove_unfinished(folder)
         _sync(folder)
     return cluster
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for unfinished in folder.glob("pg*.new"):
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _initdb(cluster: Path, folder: Path, binaries: Binaries) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from math import ceil
 from random import Random
 
 from fcs.database import tasks, workers
@@ -9,6 +10,7 @@ from fcs.database.connect import Connection
 from fcs.database.line import Line
 from fcs.database.workers import Registered, Registration
 from fcs.domain.errors import WorkerIdTaken
+from fcs.domain.ids import Incarnation
 
 log = logging.getLogger(__name__)
 
@@ -23,28 +25,32 @@ async def enrol(
     An id whose process is silent is waited for until its lease is over; then its tasks are
     moved, as a reaper would, and the id is taken over.
 
-    Raises `WorkerIdTaken` as soon as the other process is seen to beat.
+    Raises `WorkerIdTaken` as soon as the other process is seen to beat, and
+    `DatabaseUnavailable` after `patience` seconds without an answer.
     """
     line = Line(url, part="worker", rng=rng)
     clock = asyncio.get_running_loop().time
-    give_up_at = clock() + patience
-    first: Registered | None = None
+    answered_at = clock()
+
+    async def attempt(db: Connection) -> Registered | None:
+        return await _attempt(db, registration, lease)
+
+    def give_up() -> bool:
+        return clock() >= answered_at + patience
+
+    seen: set[tuple[Incarnation, int]] = set()
     try:
-        while True:
-
-            async def attempt(db: Connection) -> Registered | None:
-                return await _attempt(db, registration, lease)
-
-            held = await line.carry_out(attempt, give_up=lambda: clock() >= give_up_at)
+        # Counted in looks: while Postgres is away nobody can beat, and that proves nothing.
+        for _ in range(1 + ceil(patience / LOOK_AGAIN)):
+            held = await line.carry_out(attempt, give_up=give_up)
             if held is None:
                 return
-            first = first or held
-            if clock() >= give_up_at or (held.incarnation, held.beat_no) != (
-                first.incarnation,
-                first.beat_no,
-            ):
-                raise _taken(registration)
+            answered_at = clock()
+            seen.add((held.incarnation, held.beat_no))
+            if len(seen) > 1:
+                break
             await asyncio.sleep(LOOK_AGAIN)
+        raise _taken(registration)
     finally:
         await line.close()
 

@@ -84,10 +84,14 @@ class Intake:
         self._rescan_at = self._at()
         self._wake.set()
 
-    async def close(self) -> None:
-        """Start nothing more; hand back what has not begun, and return when that is done."""
+    def shut(self) -> None:
+        """Start nothing more."""
         self._closed = True
         self.look()
+
+    async def close(self) -> None:
+        """Start nothing more; hand back what has not begun, and return when that is done."""
+        self.shut()
         await self._settled.wait()
 
     async def run(self) -> None:

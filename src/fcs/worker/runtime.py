@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 LEAVE_PATIENCE = 5.0
 """Seconds for which a leaving worker tries to tell the database; then its lease tells."""
 
+HURRY_PATIENCE = 1.0
+"""The same for a worker that was asked to leave at once."""
+
 INTERRUPT_GRACE = 1.0
 """Seconds that async bodies get to clean up once they have been cancelled."""
 
@@ -100,7 +103,7 @@ class Worker:
             # Also on the way out of a failure: say the truth about what is held, then go.
             self._executor.interrupt()
             await self._heartbeat.stop()
-            await self._leave()
+            await self._leave(_patience(stop))
             self._executor.close()
             log.info("worker stopped: id=%s", self._registration.id)
         if self._fenced.is_set():
@@ -172,22 +175,26 @@ class Worker:
     async def _drain(self, stop: Stop, drain_timeout: float) -> None:
         """Take nothing more, hand back what has not begun, wait for what runs."""
         log.info("worker draining: running=%d drain_timeout=%g", self._slots.busy, drain_timeout)
-        await self._tell_once(self._ask_for_no_more)
-        await _within(LEAVE_PATIENCE, self._intake.close())
-        await _within(drain_timeout, _any_of(self._executor.wait(), stop.now.wait()))
+        await _any_of(self._wind_down(drain_timeout), stop.now.wait())
+        self._intake.shut()
         if self._executor.runs:
             log.warning("bodies interrupted by shutdown: running=%d", len(self._executor.runs))
             self._executor.interrupt()
             await _within(INTERRUPT_GRACE, self._executor.wait())
-        await _within(LEAVE_PATIENCE, self._outbox.flushed())
+        await _within(_patience(stop), self._outbox.flushed())
+
+    async def _wind_down(self, drain_timeout: float) -> None:
+        await self._tell(self._ask_for_no_more, LEAVE_PATIENCE)
+        await _within(LEAVE_PATIENCE, self._intake.close())
+        await _within(drain_timeout, self._executor.wait())
 
     async def _ask_for_no_more(self, db: Connection) -> None:
         await workers.drain(db, self._slots.incarnation)
 
-    async def _leave(self) -> None:
+    async def _leave(self, patience: float) -> None:
         """Close the incarnation, and say the truth about whatever it still holds."""
         if not self._fenced.is_set():
-            await self._tell_once(self._end)
+            await self._tell(self._end, patience)
 
     async def _end(self, db: Connection) -> None:
         async with db.transaction():
@@ -203,11 +210,11 @@ class Worker:
                 await tasks.reap(db, self._slots.incarnation, reason=reason)
                 await workers.end_worker(db, self._slots.incarnation, state="gone")
 
-    async def _tell_once(self, act: Callable[[Connection], Awaitable[None]]) -> None:
+    async def _tell(self, act: Callable[[Connection], Awaitable[None]], patience: float) -> None:
         """Try to tell the database for a while; a worker that cannot may leave all the same."""
         line = Line(self._url, part="worker leave", rng=self._rng)
         try:
-            if not await _within(LEAVE_PATIENCE, line.carry_out(act)):
+            if not await _within(patience, line.carry_out(act)):
                 log.warning("could not tell the database of the leaving; the lease will tell")
         finally:
             await line.close()
@@ -231,6 +238,10 @@ async def start(
     return Worker(url, registration, registry, settings, rng=rng, at=at, new_run_ids=new_run_ids)
 
 
+def _patience(stop: Stop) -> float:
+    return HURRY_PATIENCE if stop.now.is_set() else LEAVE_PATIENCE
+
+
 async def _within(seconds: float, wait: Awaitable[object]) -> bool:
     try:
         async with asyncio.timeout(seconds):
@@ -243,7 +254,9 @@ async def _within(seconds: float, wait: Awaitable[object]) -> bool:
 async def _any_of(*waits: Coroutine[Any, Any, object]) -> None:
     waiting = [asyncio.ensure_future(wait) for wait in waits]
     try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
         for task in waiting:
             task.cancel()
