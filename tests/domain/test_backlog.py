@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from tests.domain.samples import LANE, NOON, SECOND, numbers, waiting
+from tests.domain.samples import LANE, NOON, SECOND, numbers, task_id, waiting
 
 from fcs.domain import backlog as module
 from fcs.domain.backlog import Backlog
@@ -238,7 +238,7 @@ def test_a_million_tasks_cost_no_more_memory_than_the_window() -> None:
     """F-59: the seed loads every pending task into its heap."""
     backlog = known(window=10_000)
     for n in range(1_000_000):
-        backlog.add(waiting(n, due=-1))
+        backlog.add(Waiting(LANE, NOON, task_id(n)))
 
     assert len(backlog) <= 20_000
     assert taken(backlog)[:3] == [0, 1, 2]

@@ -182,7 +182,7 @@ def play(seed: int, *, hints_lost: float) -> World:
 @pytest.mark.parametrize("block", range(10))
 def test_no_task_is_lost_although_hints_are(block: int) -> None:
     """F-57, F-58, F-59, F-67: half of the hints are lost; the rescan finds the rest."""
-    for seed in range(30 * block, 30 * block + 30):
+    for seed in range(20 * block, 20 * block + 20):
         world = play(seed, hints_lost=0.5)
         world.settle(rescan=True)
 
@@ -193,7 +193,7 @@ def test_no_task_is_lost_although_hints_are(block: int) -> None:
 @pytest.mark.parametrize("block", range(10))
 def test_nobody_needs_to_rescan_as_long_as_hints_arrive(block: int) -> None:
     """Hints may be late and doubled, and commits out of order."""
-    for seed in range(30 * block, 30 * block + 30):
+    for seed in range(20 * block, 20 * block + 20):
         world = play(seed, hints_lost=0)
         world.settle(rescan=False)
 

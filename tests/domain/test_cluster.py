@@ -285,7 +285,7 @@ def test_every_task_is_done_once_and_every_slot_comes_back(block: int, superviso
     Several supervisors may overfill a worker by what they did not know of each other; it keeps
     the surplus until it has a slot. One alone never does.
     """
-    for seed in range(20 * block, 20 * block + 20):
+    for seed in range(12 * block, 12 * block + 12):
         cluster = play(seed, supervisors=supervisors)
         cluster.settle()
 

@@ -67,14 +67,22 @@ async def test_what_waits_when_it_starts_is_dispatched(
         assert set(await until_held(fake, 10)) == {task.id for task in tasks}
 
 
-async def test_a_hint_is_enough_to_dispatch(noop: Noop, database_url: str, db: Connection) -> None:
+async def test_hints_are_enough_to_dispatch(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    @app.task
+    def other() -> None: ...
+
+    first = await hire_fake(db, ["noop"])
     async with supervising(database_url, DEAF):
-        # The worker's coming is a hint of its own.
-        fake = await hire_fake(db, ["noop"], slots=2)
         await noop.enqueue()
-        await until_held(fake, 1)
+        await until_held(first, 1)
+        # It has looked at everything, and will not again for long: now it must be told.
         await noop.enqueue()
-        await until_held(fake, 2)
+        await until_held(first, 2)
+        second = await hire_fake(db, ["other"])
+        await other.enqueue()
+        await until_held(second, 1)
 
 
 async def test_a_task_that_is_created_between_listening_and_looking_is_found(

@@ -8,7 +8,7 @@ from fcs.cli.common import Common, common_options
 @click.command("bench")
 @click.argument("only", nargs=-1, metavar="[raw|drain|enqueue|latency]...")
 @click.option("--tasks", default=100_000, show_default=True, type=click.IntRange(1_000))
-@click.option("--slots", default=1_000, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--slots", default=2_000, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 50))
 @common_options

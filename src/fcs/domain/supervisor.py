@@ -33,7 +33,8 @@ from fcs.domain.roster import Roster
 from fcs.domain.settings import Settings
 
 BATCH_MAX = 250
-"""Assignments in one plan: enough to fill a batch, few enough to answer others meanwhile."""
+"""Assignments in one plan. A worker's slots are filled in several steps, so that supervisor, worker
+and Postgres each have a batch in hand at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
