@@ -16,7 +16,10 @@ test: ## the whole suite
 nightly: ## the whole suite with many more examples
 	@$(env) "$$python" -m pytest -n 4 --dist loadgroup --hypothesis-profile=nightly
 
+docs: ## draw the life of a task into ARCHITECTURE.md anew
+	@$(env) "$$python" tools/diagram.py
+
 bench: ## what this machine and this database can do
 	@./fcs bench
 
-.PHONY: check lint fix test nightly bench
+.PHONY: check lint fix test nightly docs bench
