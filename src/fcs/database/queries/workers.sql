@@ -142,14 +142,15 @@ with recursive holder as (
                   limit 1
            ) as next
 )
-select incarnation
-  from holder
- where not exists (
-           select
-             from fcs.workers
-            where workers.incarnation = holder.incarnation
-              and workers.state in ('live', 'draining')
-       );
+  select incarnation
+    from holder
+   where not exists (
+             select
+               from fcs.workers
+              where workers.incarnation = holder.incarnation
+                and workers.state in ('live', 'draining')
+         )
+order by incarnation;
 
 -- name: forget_ended
 -- Remove the rows of workers that ended long ago; they were kept for people to see.
