@@ -80,9 +80,11 @@ async def test_hints_are_enough_to_dispatch(
         # It has looked at everything, and will not again for long: now it must be told.
         await noop.enqueue()
         await until_held(first, 2)
-        second = await hire_fake(db, ["other"])
+        second = await hire_fake(db, ["other"], slots=300)
         await other.enqueue()
         await until_held(second, 1)
+        await other.enqueue_many([{}] * 201)  # too many to be named
+        await until_held(second, 202)
 
 
 async def test_a_task_that_is_created_between_listening_and_looking_is_found(

@@ -64,6 +64,21 @@ async def test_what_a_worker_leaves_unanswered_is_hinted_again_and_then_given_to
     assert await count(db, query, deaf.incarnation) == 1
 
 
+async def test_a_slow_worker_is_reminded_and_keeps_its_task(
+    noop: Noop, database_url: str, db: Connection
+) -> None:
+    slow = await hire_fake(db, ["noop"], slots=1)
+    patient = replace(CHASING, take_back_after=60)
+    async with connected(database_url) as ear, beating(slow):
+        await listen(ear, worker_channel(slow.incarnation))
+        async with supervising(database_url, patient):
+            task = await noop.enqueue()
+            async for _ in ear.notifies(stop_after=4, timeout=30):
+                pass
+            assert await dispatches(db, task) == 1
+            await slow.begin(task.id)
+
+
 async def dispatches(db: Connection, task: Task) -> int:
     return await count(db, "select dispatch_no from fcs.tasks where id = %s", task.id)
 
