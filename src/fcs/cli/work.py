@@ -97,19 +97,19 @@ def command(
 
     The first SIGTERM or Ctrl-C lets running tasks end, the second interrupts them.
     """
-    from fcs.cli import app
     from fcs.cli.serving import serve
     from fcs.cli.settings import database_url, read_settings
     from fcs.cli.strangers import warn_of_strangers
     from fcs.domain.ids import WorkerId
     from fcs.node.door import DoorOptions
     from fcs.node.work import WorkOptions, work
+    from fcs.registry.application import load
     from fcs.worker.runtime import Stop
 
     url, settings = database_url(common, os.environ), read_settings(os.environ)
     # What the bodies of tasks enqueue goes to the same place.
     os.environ["FCS_DATABASE"] = url
-    registry = app.load(place).registry
+    registry = load(place).registry
     door = listen and DoorOptions(
         host=listen[0],
         port=listen[1],

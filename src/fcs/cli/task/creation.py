@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from random import SystemRandom
 from time import monotonic
 
-from fcs.cli import app
 from fcs.cli.common import Common
 from fcs.cli.database import run_async
 from fcs.cli.output import say
@@ -22,6 +21,7 @@ from fcs.domain.errors import DatabaseUnavailable, InvalidInput, UnknownType
 from fcs.domain.ids import TaskId
 from fcs.domain.task import DEFAULT_QUEUE, NewTask
 from fcs.registry import Registry
+from fcs.registry.application import load
 
 PATIENCE = 10.0
 """Seconds for which a create whose answer was lost is sent again."""
@@ -36,7 +36,7 @@ def create(common: Common, wish: Wish) -> TaskId:
     if wish.at is not None and wish.in_ is not None:
         raise InvalidInput("--at and --in were both given", hint="Say one of the two.")
     args = read_arguments(wish.arg, wish.json)
-    registry = app.load(wish.app).registry
+    registry = load(wish.app).registry
     creation = Creation(common, wish, registry, args)
     return run_async(creation.carry_out(database_url(common, os.environ)))
 

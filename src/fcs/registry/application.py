@@ -3,15 +3,22 @@
 import sys
 import traceback
 from importlib import import_module
+from inspect import getattr_static
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, Protocol, TypeGuard
 
-from fcs.client.app import App
 from fcs.domain.errors import FcsError
+from fcs.registry.registry import Registry
 
 DEFAULT: Final = "fcs.demo:app"
 """The example types, until somebody brings their own."""
+
+
+class Application(Protocol):
+    """What is needed of a `fcs.App` to run its tasks; the App itself knows the database too."""
+
+    registry: Registry
 
 
 class AppNotLoaded(FcsError):
@@ -20,7 +27,7 @@ class AppNotLoaded(FcsError):
     code = "app_not_loaded"
 
 
-def load(place: str) -> App:
+def load(place: str) -> Application:
     """Import the application. Its folder is the current one, unless it is installed."""
     module_name, _, attribute = place.partition(":")
     if place != DEFAULT and (here := str(Path.cwd())) not in sys.path:
@@ -54,13 +61,13 @@ def _failed(name: str, error: BaseException) -> AppNotLoaded:
     )
 
 
-def _find(module: ModuleType, attribute: str, place: str) -> App:
+def _find(module: ModuleType, attribute: str, place: str) -> Application:
     found: object = module
     for name in attribute.split("."):
         found = getattr(found, name, None)
-    if isinstance(found, App):
+    if _is_app(found):
         return found
-    apps = [name for name, value in vars(module).items() if isinstance(value, App)]
+    apps = [name for name, value in vars(module).items() if _is_app(value)]
     what = "is nothing" if found is None else f"is a {type(found).__name__}, not a fcs.App"
     raise AppNotLoaded(
         f"{place} {what} (the module is {module.__file__})",
@@ -68,3 +75,8 @@ def _find(module: ModuleType, attribute: str, place: str) -> App:
         if apps
         else "Put  app = fcs.App()  there, and @app.task before your functions.",
     )
+
+
+def _is_app(value: object) -> TypeGuard[Application]:
+    # Statically: a module may hold objects that raise at the touch of an attribute.
+    return isinstance(getattr_static(value, "registry", None), Registry)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fcs import App
-from fcs.cli.app import DEFAULT, AppNotLoaded, load
 from fcs.registry import InvalidTaskType
+from fcs.registry.application import DEFAULT, AppNotLoaded, load
 
 Put = Callable[[str], str]
 
