@@ -18,6 +18,7 @@ SOURCE = ROOT / "src"
 MODULES = sorted((SOURCE / "fcs").rglob("*.py"))
 QUERIES = sorted((SOURCE / "fcs" / "database" / "queries").glob("*.sql"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+STATEMENTS = load("tasks") | load("runs")
 LINES_MAX = 450
 NOT_OURS = {"__pycache__", "build", "dist", "node_modules"}
 
@@ -103,15 +104,15 @@ def test_every_statement_has_one_function_of_its_name_and_the_reverse(queries: P
 
 
 def test_the_statements_that_move_a_task_are_those_of_the_table() -> None:
-    writes = re.compile(r"\b(insert into|update|delete from) fcs\.tasks\b")
-    moving = {name for name, text in load("tasks").items() if writes.search(text)}
+    moves = re.compile(r"insert into fcs\.tasks|delete from fcs\.tasks|\bset\s+status = ")
+    moving = {name for name, text in STATEMENTS.items() if moves.search(text)}
 
     assert moving == {move.statement for move in MOVES}
 
 
 @pytest.mark.parametrize("move", MOVES, ids=lambda move: f"{move.name}-{move.before}")
 def test_every_move_compares_what_the_table_says(move: Move) -> None:
-    statement = re.sub(r"--.*", "", load("tasks")[move.statement])
+    statement = re.sub(r"--.*", "", STATEMENTS[move.statement])
 
     for column in move.fence:
         assert re.search(rf"\b{column}\b", statement), column

@@ -13,6 +13,7 @@ import fcs as package
 from fcs.cli.errors import EXIT_CODES
 from fcs.cli.program import VERBS
 from fcs.cli.task import VERBS as TASK_VERBS
+from fcs.database.migrate import known
 from fcs.domain.errors import FcsError
 
 NOWHERE = "postgres://ann:canary@127.0.0.1:1/nothing"
@@ -52,7 +53,7 @@ def test_group_without_a_verb_shows_its_help(anywhere: Fcs, words: list[str]) ->
 
 def test_version_names_all_three(anywhere: Fcs) -> None:
     said = anywhere("--version")
-    assert said.out.startswith(f"fcs {package.__version__} (schema 1, Python 3.")
+    assert said.out.startswith(f"fcs {package.__version__} (schema {known()[-1].number}, Python 3.")
 
 
 def test_mistyped_verb_comes_with_the_near_match(anywhere: Fcs) -> None:

@@ -9,9 +9,10 @@ from uuid import UUID
 from msgspec.structs import replace
 from psycopg.rows import dict_row
 
-from fcs.database import tasks, workers
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
-from fcs.database.tasks import Beginning, Dispatched, Ending
+from fcs.database.runs import Beginning, Ending
+from fcs.database.tasks import Dispatched
 from fcs.database.workers import Registration
 from fcs.domain.facts import Assignment, Lane, Waiting
 from fcs.domain.ids import Incarnation, RunId, TaskId, WorkerId
@@ -95,13 +96,13 @@ async def add_dispatched(db: Connection, worker: int, *numbers: int) -> None:
 async def add_running(db: Connection, worker: int, *numbers: int) -> None:
     """Running tasks, each under the run id of its own number."""
     await add_dispatched(db, worker, *numbers)
-    begun = await tasks.begin(db, incarnation(worker), [beginning(n) for n in numbers])
+    begun = await runs.begin(db, incarnation(worker), [beginning(n) for n in numbers])
     assert len(begun) == len(numbers)
 
 
 async def add_final(db: Connection, worker: int, n: int, status: Status) -> None:
     await add_running(db, worker, n)
-    assert await tasks.finish(db, [ending(n, status)], "report")
+    assert await runs.finish(db, [ending(n, status)], "report")
 
 
 async def row(db: Connection, n: int) -> dict[str, Any]:

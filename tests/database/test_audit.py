@@ -17,7 +17,7 @@ from tests.database.scene import (
     worker_row,
 )
 
-from fcs.database import tasks, workers
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
 from fcs.database.tasks import Held, Overdue
 from fcs.domain.task import Status
@@ -41,8 +41,8 @@ async def test_a_process_can_look_up_what_it_holds(db: Connection) -> None:
     await add_tasks(db, 5)
 
     assert await tasks.held(db, W, limit=10) == [
-        Held(task_id(1), Status.RUNNING, run_id(1)),
-        Held(task_id(2), Status.DISPATCHED, None),
+        Held(task_id(1), Status.RUNNING, run_id(1), False),
+        Held(task_id(2), Status.DISPATCHED, None, False),
     ]
     assert [held.id for held in await tasks.held(db, W, limit=1)] == [task_id(1)]
 
@@ -74,7 +74,7 @@ async def test_an_account_that_somebody_made_wrong_is_settled(db: Connection) ->
     """CAP: a row removed by hand would hide a slot for ever."""
     await add_dispatched(db, 7, 1, 2, 3)
     await add_dispatched(db, 8, 4)
-    await tasks.begin(db, W, [beginning(1)])
+    await runs.begin(db, W, [beginning(1)])
     await db.execute("delete from fcs.tasks where id = %s", [task_id(2)])
 
     assert await workers.settle_account(db, W, tasks_sent=3, tasks_taken=1)

@@ -22,7 +22,7 @@ from tests.database.scene import (
     worker_id,
 )
 
-from fcs.database import tasks
+from fcs.database import runs, tasks
 from fcs.database.connect import Connection
 from fcs.domain.task import Status
 
@@ -69,7 +69,7 @@ async def test_a_begun_task_runs_under_the_run_id_of_its_worker(db: Connection) 
     await add_dispatched(db, 7, 1)
     await freeze(db, NOON + SECOND)
 
-    assert await tasks.begin(db, W, [beginning(1)]) == {task_id(1)}
+    assert await runs.begin(db, W, [beginning(1)]) == {task_id(1)}
 
     begun = await row(db, 1)
     assert begun["status"] == "running"
@@ -82,10 +82,10 @@ async def test_a_begun_task_runs_under_the_run_id_of_its_worker(db: Connection) 
 async def test_sent_again_it_gives_the_same_answer(db: Connection) -> None:
     """F-12: an unknown begin is settled by a write that names the run."""
     await add_dispatched(db, 7, 1)
-    await tasks.begin(db, W, [beginning(1)])
+    await runs.begin(db, W, [beginning(1)])
     await freeze(db, NOON + SECOND)
 
-    assert await tasks.begin(db, W, [beginning(1)]) == {task_id(1)}
+    assert await runs.begin(db, W, [beginning(1)]) == {task_id(1)}
 
     begun = await row(db, 1)
     assert (begun["attempt"], begun["started_at"]) == (1, NOON)
@@ -95,9 +95,9 @@ async def test_sent_again_it_gives_the_same_answer(db: Connection) -> None:
 async def test_another_run_of_the_same_dispatch_does_not_begin(db: Connection) -> None:
     """ONCE: a second process or thread with the same knowledge."""
     await add_dispatched(db, 7, 1)
-    await tasks.begin(db, W, [beginning(1)])
+    await runs.begin(db, W, [beginning(1)])
 
-    assert await tasks.begin(db, W, [beginning(1, run=2)]) == set()
+    assert await runs.begin(db, W, [beginning(1, run=2)]) == set()
     assert (await row(db, 1))["run_id"] == run_id(1)
 
 
@@ -105,8 +105,8 @@ async def test_another_worker_cannot_begin_it(db: Connection) -> None:
     """F-01: the seed asks for the status alone."""
     await add_dispatched(db, 7, 1)
 
-    assert await tasks.begin(db, RIVAL, [beginning(1)]) == set()
-    assert await tasks.begin(db, NOBODY, [beginning(1)]) == set()
+    assert await runs.begin(db, RIVAL, [beginning(1)]) == set()
+    assert await runs.begin(db, NOBODY, [beginning(1)]) == set()
     assert (await row(db, 1))["status"] == "dispatched"
 
 
@@ -116,8 +116,8 @@ async def test_a_slow_begin_does_not_start_on_the_next_worker_s_dispatch(db: Con
     await tasks.hand_back(db, W, [(task_id(1), 1)])
     await tasks.dispatch(db, to(8, 1))
 
-    assert await tasks.begin(db, W, [beginning(1)]) == set()
-    assert await tasks.begin(db, RIVAL, [beginning(1, dispatch_no=2)]) == {task_id(1)}
+    assert await runs.begin(db, W, [beginning(1)]) == set()
+    assert await runs.begin(db, RIVAL, [beginning(1, dispatch_no=2)]) == {task_id(1)}
 
 
 async def test_a_slow_begin_does_not_start_on_the_next_dispatch_to_the_same_worker(
@@ -128,35 +128,35 @@ async def test_a_slow_begin_does_not_start_on_the_next_dispatch_to_the_same_work
     await tasks.hand_back(db, W, [(task_id(1), 1)])
     await tasks.dispatch(db, to(7, 1))
 
-    assert await tasks.begin(db, W, [beginning(1, dispatch_no=1, run=1)]) == set()
-    assert await tasks.begin(db, W, [beginning(1, dispatch_no=2, run=2)]) == {task_id(1)}
-    assert await tasks.begin(db, W, [beginning(1, dispatch_no=1, run=2)]) == set()
+    assert await runs.begin(db, W, [beginning(1, dispatch_no=1, run=1)]) == set()
+    assert await runs.begin(db, W, [beginning(1, dispatch_no=2, run=2)]) == {task_id(1)}
+    assert await runs.begin(db, W, [beginning(1, dispatch_no=1, run=2)]) == set()
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED])
 async def test_what_is_final_does_not_begin_again(db: Connection, status: Status) -> None:
     await add_final(db, 7, 1, status)
 
-    assert await tasks.begin(db, W, [beginning(1)]) == set()
+    assert await runs.begin(db, W, [beginning(1)]) == set()
 
 
 async def test_what_is_pending_does_not_begin(db: Connection) -> None:
     await add_tasks(db, 1)
 
-    assert await tasks.begin(db, W, [beginning(1, dispatch_no=0)]) == set()
+    assert await runs.begin(db, W, [beginning(1, dispatch_no=0)]) == set()
 
 
 async def test_begin_without_a_row_is_an_answer(db: Connection) -> None:
     """F-05: in the seed the worker exits."""
-    assert await tasks.begin(db, W, [beginning(1)]) == set()
-    assert await tasks.begin(db, W, []) == set()
+    assert await runs.begin(db, W, [beginning(1)]) == set()
+    assert await runs.begin(db, W, []) == set()
 
 
 async def test_many_begin_at_once_each_under_its_own_run(db: Connection) -> None:
     await add_dispatched(db, 7, *range(1, 51))
     await add_dispatched(db, 8, 51)
 
-    begun = await tasks.begin(db, W, [beginning(n) for n in range(50, 0, -1)] + [beginning(51)])
+    begun = await runs.begin(db, W, [beginning(n) for n in range(50, 0, -1)] + [beginning(51)])
 
     assert begun == {task_id(n) for n in range(1, 51)}
     assert all([(await row(db, n))["run_id"] == run_id(n) for n in range(1, 51)])
@@ -164,10 +164,10 @@ async def test_many_begin_at_once_each_under_its_own_run(db: Connection) -> None
 
 async def test_each_attempt_is_counted(db: Connection) -> None:
     await add_dispatched(db, 7, 1)
-    await tasks.begin(db, W, [beginning(1)])
-    await tasks.release(db, [(task_id(1), run_id(1))])
+    await runs.begin(db, W, [beginning(1)])
+    await runs.release(db, [(task_id(1), run_id(1))])
     await tasks.dispatch(db, to(7, 1))
-    await tasks.begin(db, W, [beginning(1, dispatch_no=2, run=2)])
+    await runs.begin(db, W, [beginning(1, dispatch_no=2, run=2)])
 
     assert (await row(db, 1))["attempt"] == 1  # what was given back does not count
 
@@ -177,7 +177,7 @@ async def test_a_begin_touches_no_index(db: Connection) -> None:
     query = "select pg_stat_get_xact_tuples_hot_updated('fcs.tasks'::regclass) as heap_only"
     await add_dispatched(db, 7, 1, 2, 3)
     [before] = await rows(db, query)
-    await tasks.begin(db, W, [beginning(n) for n in (1, 2, 3)])
+    await runs.begin(db, W, [beginning(n) for n in (1, 2, 3)])
     [after] = await rows(db, query)
 
     assert after["heap_only"] - before["heap_only"] == 3

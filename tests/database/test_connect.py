@@ -14,7 +14,7 @@ from tests.database.scene import (
     task_id,
 )
 
-from fcs.database import backlog, insights, tasks, workers
+from fcs.database import backlog, insights, runs, tasks, workers
 from fcs.database.connect import connect, connect_sync, describe
 from fcs.domain.errors import DatabaseUnavailable, InvalidSettings
 
@@ -61,7 +61,7 @@ async def test_defaults_of_the_database_change_nothing(database_url: str) -> Non
         async with db.transaction():
             [level] = await rows(db, "show transaction_isolation")
             assert level["transaction_isolation"] == "read committed"
-            assert await tasks.begin(db, incarnation(7), [beginning(1)]) == {task_id(1)}
+            assert await runs.begin(db, incarnation(7), [beginning(1)]) == {task_id(1)}
         assert (await backlog.now(db)).utcoffset() == timedelta()
         await workers.survey(db)
         for setting in SURPRISES:

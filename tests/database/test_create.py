@@ -33,7 +33,28 @@ async def test_a_new_task_is_pending_and_due_now(db: Connection) -> None:
         "ty": "baz",
         "args": {"x": 1},
         "error": None,
+        "max_attempts": 1,
+        "retry_interrupted": False,
+        "timeout": None,
+        "limit_key": "",
+        "result": None,
+        "progress": None,
+        "cancel_requested_at": None,
+        "cancel_reason": None,
+        "cancel_level": None,
     }
+
+
+async def test_options_are_written_down(db: Connection) -> None:
+    options = {"max_attempts": 5, "timeout": 30.0, "on_interrupt": "retry", "limit_key": "ann"}
+    await tasks.create(db, [new(1, **options, delay=60.0)])
+
+    created = await row(db, 1)
+    assert created["due_at"] == created["scheduled_at"] == NOON + 60 * SECOND
+    assert created["max_attempts"] == 5
+    assert created["timeout"] == 30
+    assert created["retry_interrupted"]
+    assert created["limit_key"] == "ann"
 
 
 @pytest.mark.parametrize(("ahead", "due"), [(60, 60), (-60, 0)])

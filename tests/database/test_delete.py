@@ -16,7 +16,7 @@ from tests.database.scene import (
     worker_row,
 )
 
-from fcs.database import tasks
+from fcs.database import runs, tasks
 from fcs.database.connect import Connection
 from fcs.database.tasks import Deletion
 from fcs.domain.task import Status
@@ -41,7 +41,7 @@ async def test_a_dispatched_task_comes_off_the_account_of_its_worker(db: Connect
 
     assert await tasks.delete(db, task_id(1)) is Deletion.DELETED
     assert [(await worker_row(db, n))["tasks_sent"] for n in (7, 8)] == [1, 1]
-    assert await tasks.begin(db, incarnation(7), [beginning(1)]) == set()
+    assert await runs.begin(db, incarnation(7), [beginning(1)]) == set()
 
 
 @pytest.mark.parametrize("end", [Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED])
@@ -71,7 +71,7 @@ async def test_what_is_not_there_is_missing(db: Connection) -> None:
 async def test_its_late_reports_go_along(db: Connection) -> None:
     await add_running(db, 7, 1, 2)
     await tasks.reap(db, incarnation(7), reason="it was silent")
-    await tasks.record_late(db, [ending(1), ending(2)])
+    await runs.record_late(db, [ending(1), ending(2)])
     await tasks.delete(db, task_id(1))
 
     [kept] = await rows(db, "select task_id from fcs.late_reports")
@@ -82,7 +82,7 @@ async def test_a_late_report_of_a_running_task_stays_when_deleting_is_refused(
     db: Connection,
 ) -> None:
     await add_running(db, 7, 1)
-    await tasks.record_late(db, [ending(1, run=99)])
+    await runs.record_late(db, [ending(1, run=99)])
     await tasks.delete(db, task_id(1))
 
     assert len(await rows(db, "select from fcs.late_reports")) == 1

@@ -22,7 +22,7 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import tasks, workers
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.tasks import Overdue
 from fcs.domain.task import Status
@@ -88,15 +88,15 @@ async def create(db: Connection) -> None:
 
 
 async def begin(db: Connection) -> None:
-    await tasks.begin(db, W, [beginning(1)])
+    await runs.begin(db, W, [beginning(1)])
 
 
 async def finish(db: Connection) -> None:
-    await tasks.finish(db, [ending(1)], "report")
+    await runs.finish(db, [ending(1)], "report")
 
 
 async def release(db: Connection) -> None:
-    await tasks.release(db, [(task_id(1), run_id(1))])
+    await runs.release(db, [(task_id(1), run_id(1))])
 
 
 async def refuse(db: Connection) -> None:
@@ -115,7 +115,7 @@ async def delete(db: Connection) -> None:
 
 
 async def record_late(db: Connection) -> None:
-    await tasks.record_late(db, [ending(1, run=9)])
+    await runs.record_late(db, [ending(1, run=9)])
 
 
 async def nothing(db: Connection) -> None: ...

@@ -21,7 +21,7 @@ from tests.database.scene import (
     worker_id,
 )
 
-from fcs.database import insights, tasks
+from fcs.database import insights, runs, tasks
 from fcs.database.connect import Connection
 from fcs.domain.task import FINAL, LateReport, Status
 
@@ -43,7 +43,7 @@ async def test_the_owner_ends_its_run(db: Connection, end: Status) -> None:
     await add_running(db, 7, 1)
     await freeze(db, NOON + SECOND)
 
-    assert await tasks.finish(db, [ending(1, end)], "report") == {task_id(1)}
+    assert await runs.finish(db, [ending(1, end)], "report") == {task_id(1)}
 
     ended = await row(db, 1)
     assert ended["status"] == end
@@ -57,8 +57,8 @@ async def test_nobody_else_ends_it(db: Connection) -> None:
     """OWNER, F-22: a run is ended by its own token only."""
     await add_running(db, 7, 1, 2)
 
-    assert await tasks.finish(db, [ending(1, run=99)], "report") == set()
-    assert await tasks.finish(db, [ending(1, run=2)], "report") == set()
+    assert await runs.finish(db, [ending(1, run=99)], "report") == set()
+    assert await runs.finish(db, [ending(1, run=2)], "report") == set()
     assert await status(db, 1) == "running"
 
 
@@ -68,7 +68,7 @@ async def test_it_ends_once(db: Connection, first: Status, then: Status) -> None
     """F-23: the second report of the same run finds it ended."""
     await add_final(db, 7, 1, first)
 
-    assert await tasks.finish(db, [ending(1, then)], "report") == set()
+    assert await runs.finish(db, [ending(1, then)], "report") == set()
     assert await status(db, 1) == first
 
 
@@ -77,14 +77,14 @@ async def test_what_was_not_begun_cannot_end(db: Connection) -> None:
     await add_dispatched(db, 7, 2)
 
     endings = [ending(1), ending(2), ending(3)]
-    assert await tasks.finish(db, endings, "report") == set()
+    assert await runs.finish(db, endings, "report") == set()
 
 
 async def test_the_rest_of_a_batch_ends_although_one_was_lost(db: Connection) -> None:
     await add_running(db, 7, 1, 3)
     await add_final(db, 7, 2, Status.INTERRUPTED)
 
-    ended = await tasks.finish(db, [ending(3, Status.FAILED), ending(2), ending(1)], "report")
+    ended = await runs.finish(db, [ending(3, Status.FAILED), ending(2), ending(1)], "report")
 
     assert ended == {task_id(1), task_id(3)}
     assert [await status(db, n) for n in (1, 2, 3)] == ["succeeded", "interrupted", "failed"]
@@ -97,7 +97,7 @@ async def test_a_worker_thought_dead_cannot_turn_interrupted_into_succeeded(
     await add_running(db, 7, 1)
     await reap(db)
 
-    assert await tasks.finish(db, [ending(1)], "report") == set()
+    assert await runs.finish(db, [ending(1)], "report") == set()
     assert await status(db, 1) == "interrupted"
 
 
@@ -107,7 +107,7 @@ async def test_what_it_says_is_kept_beside_the_task(db: Connection) -> None:
     await reap(db)
     await freeze(db, NOON + SECOND)
 
-    assert await tasks.record_late(db, [ending(1, Status.FAILED)]) == {task_id(1)}
+    assert await runs.record_late(db, [ending(1, Status.FAILED)]) == {task_id(1)}
 
     view = await insights.find_task(db, task_id(1))
     assert view is not None
@@ -119,10 +119,10 @@ async def test_what_it_says_is_kept_beside_the_task(db: Connection) -> None:
 async def test_a_late_report_sent_twice_is_one(db: Connection) -> None:
     await add_running(db, 7, 1)
     await reap(db)
-    await tasks.record_late(db, [ending(1)])
+    await runs.record_late(db, [ending(1)])
 
-    assert await tasks.record_late(db, [ending(1)]) == set()
-    assert await tasks.record_late(db, [ending(1, Status.FAILED)]) == set()
+    assert await runs.record_late(db, [ending(1)]) == set()
+    assert await runs.record_late(db, [ending(1, Status.FAILED)]) == set()
     [kept] = await rows(db, "select status::text from fcs.late_reports")
     assert kept["status"] == "succeeded"
 
@@ -132,24 +132,24 @@ async def test_repeating_what_the_row_says_is_no_late_report(db: Connection, end
     """F-23: the answer to the first report was lost, nothing else."""
     await add_final(db, 7, 1, end)
 
-    assert await tasks.record_late(db, [ending(1, end)]) == set()
+    assert await runs.record_late(db, [ending(1, end)]) == set()
 
 
 async def test_the_same_end_of_another_run_is_a_late_report(db: Connection) -> None:
     await add_final(db, 7, 1, Status.SUCCEEDED)
 
-    assert await tasks.record_late(db, [ending(1, run=99)]) == {task_id(1)}
+    assert await runs.record_late(db, [ending(1, run=99)]) == {task_id(1)}
 
 
 async def test_contradicting_oneself_is_recorded(db: Connection) -> None:
     """F-23: the same run with another outcome is a bug that somebody should see."""
     await add_final(db, 7, 1, Status.SUCCEEDED)
 
-    assert await tasks.record_late(db, [ending(1, Status.FAILED)]) == {task_id(1)}
+    assert await runs.record_late(db, [ending(1, Status.FAILED)]) == {task_id(1)}
 
 
 async def test_a_late_report_on_a_deleted_task_is_dropped(db: Connection) -> None:
-    assert await tasks.record_late(db, [ending(1)]) == set()
+    assert await runs.record_late(db, [ending(1)]) == set()
 
 
 @pytest.mark.parametrize("before", sorted(FINAL))

@@ -19,7 +19,7 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import tasks, workers
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.domain import hints
 from fcs.domain.hints import (
@@ -110,7 +110,9 @@ async def test_each_worker_hears_of_its_own_tasks_and_of_all_of_them(clean: Conn
 
     named = defaultdict[int, list[TaskId]](list)
     for channel, payload in await ears.heard():
-        ids = parse_for_worker(payload)
+        hint = parse_for_worker(payload)
+        assert isinstance(hint, TasksNamed)
+        ids = hint.ids
         assert ids
         assert len(ids) <= 200
         assert len(payload.encode()) < 8_000
@@ -135,7 +137,7 @@ async def test_the_worker_s_account_goes_out_with_it(clean: Connection) -> None:
     await add_running(clean, 7, 1)
     ears = await listen(clean, [SUPERVISOR_CHANNEL])
     account = hints.report(incarnation(7), 3, 0, 1)
-    await tasks.finish(clean, [ending(1)], account)
+    await runs.finish(clean, [ending(1)], account)
 
     assert await ears.payloads() == [account]
 
@@ -148,7 +150,7 @@ async def test_the_supervisor_hears_what_is_pending_again(clean: Connection) -> 
     ears = await listen(clean, [SUPERVISOR_CHANNEL])
 
     for numbers in (few, many):
-        await tasks.release(clean, [(task_id(n), run_id(n)) for n in numbers])
+        await runs.release(clean, [(task_id(n), run_id(n)) for n in numbers])
         [hint] = await ears.payloads()
         assert_names(hint, numbers)
 
@@ -170,7 +172,7 @@ def assert_names(hint: str, numbers: range) -> None:
 
 async def test_who_gives_nothing_back_rings_nobody(clean: Connection) -> None:
     ears = await listen(clean, [SUPERVISOR_CHANNEL])
-    assert await tasks.release(clean, [(task_id(1), run_id(1))]) == set()
+    assert await runs.release(clean, [(task_id(1), run_id(1))]) == set()
     assert await tasks.hand_back(clean, W, [(task_id(1), 1)]) == set()
     assert await tasks.hand_back(clean, W, []) == set()
 
@@ -184,7 +186,7 @@ async def test_a_worker_is_told_of_its_tasks_once_more(clean: Connection) -> Non
 
     [(channel, payload)] = await ears.heard()
     assert channel == worker_channel(W)
-    assert parse_for_worker(payload) == ids
+    assert parse_for_worker(payload) == TasksNamed(ids)
 
 
 async def test_who_joins_drains_or_leaves_says_so_at_once(clean: Connection, ears: Ears) -> None:

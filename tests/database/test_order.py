@@ -20,7 +20,7 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import tasks
+from fcs.database import runs, tasks
 from fcs.database.connect import Connection
 from fcs.database.tasks import Overdue
 
@@ -53,15 +53,15 @@ async def dispatch_all(db: Connection, worker: int, numbers: list[int]) -> objec
 
 
 async def begin_all(db: Connection, worker: int, numbers: list[int]) -> object:
-    return await tasks.begin(db, incarnation(worker), [beginning(n) for n in numbers])
+    return await runs.begin(db, incarnation(worker), [beginning(n) for n in numbers])
 
 
 async def finish_all(db: Connection, worker: int, numbers: list[int]) -> object:
-    return await tasks.finish(db, [ending(n) for n in numbers], "report")
+    return await runs.finish(db, [ending(n) for n in numbers], "report")
 
 
 async def release_all(db: Connection, worker: int, numbers: list[int]) -> object:
-    return await tasks.release(db, [(task_id(n), run_id(n)) for n in numbers])
+    return await runs.release(db, [(task_id(n), run_id(n)) for n in numbers])
 
 
 async def hand_back_all(db: Connection, worker: int, numbers: list[int]) -> object:

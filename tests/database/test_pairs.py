@@ -28,10 +28,11 @@ from tests.database.scene import (
 )
 from tests.database.test_connect import surprise
 
-from fcs.database import tasks, workers
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
+from fcs.database.runs import Again, Evidence
 from fcs.database.tasks import Overdue
-from fcs.domain.task import Status
+from fcs.domain.task import AttemptOutcome, Status
 
 W, RIVAL = incarnation(7), incarnation(8)
 OVERDUE = Overdue(task_id(1), W, 1, 99.0)
@@ -46,31 +47,31 @@ async def dispatch_to_rival(db: Connection) -> Any:
 
 
 async def begin(db: Connection) -> Any:
-    return await tasks.begin(db, W, [beginning(1)])
+    return await runs.begin(db, W, [beginning(1)])
 
 
 async def begin_as_another_run(db: Connection) -> Any:
-    return await tasks.begin(db, W, [beginning(1, run=2)])
+    return await runs.begin(db, W, [beginning(1, run=2)])
 
 
 async def begin_as_rival(db: Connection) -> Any:
-    return await tasks.begin(db, RIVAL, [beginning(1, run=3)])
+    return await runs.begin(db, RIVAL, [beginning(1, run=3)])
 
 
 async def succeed(db: Connection) -> Any:
-    return await tasks.finish(db, [ending(1)], "report")
+    return await runs.finish(db, [ending(1)], "report")
 
 
 async def fail(db: Connection) -> Any:
-    return await tasks.finish(db, [ending(1, Status.FAILED)], "report")
+    return await runs.finish(db, [ending(1, Status.FAILED)], "report")
 
 
 async def record_late(db: Connection) -> Any:
-    return await tasks.record_late(db, [ending(1)])
+    return await runs.record_late(db, [ending(1)])
 
 
 async def release(db: Connection) -> Any:
-    return await tasks.release(db, [(task_id(1), run_id(1))])
+    return await runs.release(db, [(task_id(1), run_id(1))])
 
 
 async def hand_back(db: Connection) -> Any:
@@ -104,6 +105,17 @@ async def delete(db: Connection) -> Any:
     return await tasks.delete(db, task_id(1))
 
 
+async def cancel(db: Connection) -> Any:
+    return await tasks.cancel(db, [task_id(1)], reason="no need")
+
+
+async def retry(db: Connection) -> Any:
+    """As a worker does: who gets nothing looks once more."""
+    evidence = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch")
+    again = [Again(task_id(1), run_id(1), 0.0, evidence, 1)]
+    return await runs.retry(db, again, "report") or await runs.retry(db, again, "report")
+
+
 async def beat(db: Connection) -> Any:
     return await workers.beat(db, W, report_no=1, slots_busy=0, tasks_taken=0) is not None
 
@@ -123,12 +135,12 @@ async def register_a_twin(db: Connection) -> Any:
 
 ACTS: list[Act] = [
     dispatch, dispatch_to_rival, begin, begin_as_another_run, begin_as_rival, succeed, fail,
-    record_late, release, hand_back, refuse, take_back, reap, delete, beat, drain, leave,
-    register_a_twin, settle,
+    record_late, release, retry, hand_back, refuse, take_back, reap, delete, cancel, beat, drain,
+    leave,     register_a_twin, settle,
 ]  # fmt: skip
 
 
-WRITERS: list[Act] = [dispatch, begin, succeed, take_back, reap, delete]
+WRITERS: list[Act] = [dispatch, begin, succeed, take_back, reap, delete, cancel]
 
 
 async def pending(db: Connection) -> None:
@@ -192,6 +204,7 @@ class Theatre:
             await rows(db, "select * from fcs.tasks order by id"),
             await rows(db, "select * from fcs.workers order by id"),
             await rows(db, "select * from fcs.late_reports order by run_id"),
+            await rows(db, "select * from fcs.attempts order by task_id, attempt"),
         ]
 
 
@@ -219,7 +232,7 @@ async def assert_serial(theatre: Theatre, first: Act, second: Act) -> None:
 
 def assert_account(scene: Act, done: list[Act], end: Any) -> None:
     """CAP: what was sent to a worker and not taken by it is what lies dispatched."""
-    every_task, every_worker, _ = end
+    every_task, every_worker, *_ = end
     runs = {act for act in done if act in (begin, begin_as_another_run)}
     if scene is running:
         runs.add(begin)  # under the same id, before the curtain rose

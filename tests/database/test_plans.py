@@ -38,9 +38,12 @@ insert into fcs.tasks (id, ty, priority)
 BY_KEY = [
     ("tasks", name)
     for name in (
-        "create", "dispatch", "fetch", "begin", "finish", "release", "hand_back", "refuse",
-        "take_back", "reap", "delete", "record_late", "held", "overdue",
+        "create", "dispatch", "fetch", "hand_back", "refuse", "take_back", "reap", "delete",
+        "cancel", "held", "overdue",
     )
+] + [
+    ("runs", name)
+    for name in ("begin", "finish", "retry", "release", "record_late", "report_progress")
 ] + [
     ("backlog", "read_on"),
     ("backlog", "find"),
@@ -111,10 +114,14 @@ async def test_no_statement_of_the_hot_path_scans_the_tasks(
     assert not scanned, json.dumps(plan, indent=1)
 
 
-@pytest.mark.parametrize("name", ["dispatch", "begin", "finish"])
-async def test_rows_are_found_by_their_ids_and_by_no_other_index(db: Connection, name: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "name"), [("tasks", "dispatch"), ("runs", "begin"), ("runs", "finish")]
+)
+async def test_rows_are_found_by_their_ids_and_by_no_other_index(
+    db: Connection, file: str, name: str
+) -> None:
     """An index on what changes would be walked over all the dead entries that its changes left."""
-    plan = await generic_plan(db, load("tasks")[name])
+    plan = await generic_plan(db, load(file)[name])
 
     used = {
         node["Index Name"] for node in nodes(plan)
@@ -132,7 +139,13 @@ async def test_a_long_lane_is_listed_without_being_read(full_url: str) -> None:
         await db.execute(LONG_LANES.encode())
         await db.execute("analyze fcs.tasks")
         statement = load("backlog")["lanes"]
-        for name, value in {"queue": "''", "ty": "''", "priority": "0", "limit": "100"}.items():
+        for name, value in {
+            "queue": "''",
+            "ty": "''",
+            "priority": "0",
+            "limit_key": "''",
+            "limit": "100",
+        }.items():
             statement = statement.replace(f"%({name})s", value)
         plan = await explained(db, statement, ", analyze, timing off")
 

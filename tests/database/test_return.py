@@ -22,7 +22,7 @@ from tests.database.scene import (
     worker_row,
 )
 
-from fcs.database import tasks, workers
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
 from fcs.database.tasks import Overdue
 from fcs.domain.facts import Waiting
@@ -52,7 +52,7 @@ async def test_a_released_run_never_was(db: Connection) -> None:
     await add_running(db, 7, 1)
     await freeze(db, NOON + SECOND)
 
-    assert await tasks.release(db, [(task_id(1), run_id(1))]) == {task_id(1)}
+    assert await runs.release(db, [(task_id(1), run_id(1))]) == {task_id(1)}
 
     released = await row(db, 1)
     assert picked(released, *AS_NEW) == AS_NEW
@@ -64,17 +64,17 @@ async def test_only_the_owner_releases_a_run(db: Connection) -> None:
     await add_running(db, 7, 1, 2)
     await add_final(db, 7, 3, Status.SUCCEEDED)
 
-    runs = [(task_id(1), run_id(2)), (task_id(3), run_id(3))]
-    assert await tasks.release(db, runs) == set()
+    others = [(task_id(1), run_id(2)), (task_id(3), run_id(3))]
+    assert await runs.release(db, others) == set()
     assert [await status(db, n) for n in (1, 2, 3)] == ["running", "running", "succeeded"]
 
 
 async def test_a_released_run_cannot_end(db: Connection) -> None:
     await add_running(db, 7, 1)
-    await tasks.release(db, [(task_id(1), run_id(1))])
+    await runs.release(db, [(task_id(1), run_id(1))])
 
-    assert await tasks.release(db, [(task_id(1), run_id(1))]) == set()
-    assert await tasks.begin(db, W, [beginning(1)]) == set()
+    assert await runs.release(db, [(task_id(1), run_id(1))]) == set()
+    assert await runs.begin(db, W, [beginning(1)]) == set()
 
 
 # Hand back: a worker returns what it will not begin.
@@ -206,7 +206,7 @@ async def test_a_second_reaper_finds_nothing(db: Connection) -> None:
     await add_dispatched(db, 7, 2)
     await tasks.reap(db, W, reason="it was silent")
 
-    assert await tasks.reap(db, W, reason="it was silent") == ([], [])
+    assert await tasks.reap(db, W, reason="it was silent") == ([], [], [])
 
 
 # All of them together.
@@ -217,8 +217,8 @@ async def test_a_scheduled_task_that_comes_back_is_due_as_it_was(db: Connection)
     await add_tasks(db, 1, 2, 3, 4, scheduled_at=NOON - 30 * SECOND)
     await freeze(db, NOON)
     assert len(await tasks.dispatch(db, to(7, 1, 2, 3, 4))) == 4
-    await tasks.begin(db, W, [beginning(1)])
-    await tasks.release(db, [(task_id(1), run_id(1))])
+    await runs.begin(db, W, [beginning(1)])
+    await runs.release(db, [(task_id(1), run_id(1))])
     await tasks.hand_back(db, W, [(task_id(2), 1)])
     await tasks.take_back(db, [stale(3)])
     await tasks.reap(db, W, reason="it was silent")
@@ -234,8 +234,8 @@ async def test_each_dispatch_has_a_new_number(db: Connection) -> None:
     await tasks.dispatch(db, to(7, 1))
     await tasks.take_back(db, [stale(1, dispatch_no=2)])
     await tasks.dispatch(db, to(7, 1))
-    await tasks.begin(db, W, [beginning(1, dispatch_no=3)])
-    await tasks.release(db, [(task_id(1), run_id(1))])
+    await runs.begin(db, W, [beginning(1, dispatch_no=3)])
+    await runs.release(db, [(task_id(1), run_id(1))])
     await tasks.dispatch(db, to(7, 1))
     await tasks.reap(db, W, reason="it was silent")
     await tasks.dispatch(db, to(8, 1))
@@ -253,4 +253,4 @@ async def test_a_lost_worker_is_ended_for_good(db: Connection) -> None:
     assert not await workers.beat(db, W, report_no=1, slots_busy=0, tasks_taken=1)
     assert not await workers.lock_worker(db, W)
     assert await tasks.dispatch(db, to(7, 1)) == frozenset()
-    assert await tasks.begin(db, W, [beginning(1)]) == set()
+    assert await runs.begin(db, W, [beginning(1)]) == set()

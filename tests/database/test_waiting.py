@@ -24,7 +24,7 @@ from tests.database.scene import (
     worker_row,
 )
 
-from fcs.database import tasks, workers
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
 from fcs.database.tasks import Deletion, Overdue
 from fcs.domain.task import Status
@@ -62,7 +62,7 @@ async def beat(db: Connection) -> bool:
 
 
 def begin(n: int = 1, *, run: int = 1) -> Act:
-    return lambda db: tasks.begin(db, W, [beginning(n, run=run)])
+    return lambda db: runs.begin(db, W, [beginning(n, run=run)])
 
 
 class Reaper:
@@ -201,8 +201,8 @@ async def test_whoever_needs_the_worker_s_row_waits_for_the_reaper(stage: Stage,
 @pytest.mark.parametrize(
     "act",
     [
-        lambda db: tasks.finish(db, [ending(1)], "report"),
-        lambda db: tasks.release(db, [(task_id(1), run_id(1))]),
+        lambda db: runs.finish(db, [ending(1)], "report"),
+        lambda db: runs.release(db, [(task_id(1), run_id(1))]),
         begin(),
     ],
     ids=["finish", "release", "begin again"],
@@ -218,7 +218,7 @@ async def test_a_zombie_s_last_word_comes_too_late(stage: Stage, act: Act) -> No
 
 async def test_an_end_that_came_first_is_not_interrupted(stage: Stage) -> None:
     await add_running(stage.observer, 7, 1)
-    played = await stage.play(lambda db: tasks.finish(db, [ending(1)], "report"), reap)
+    played = await stage.play(lambda db: runs.finish(db, [ending(1)], "report"), reap)
 
     assert (played.second, played.waited) == (True, True)
     assert await status(stage.observer, 1) == "succeeded"
@@ -256,15 +256,15 @@ async def test_a_run_ends_once(stage: Stage) -> None:
     """F-23."""
     await add_running(stage.observer, 7, 1)
     played = await stage.play(
-        lambda db: tasks.finish(db, [ending(1)], "report"),
-        lambda db: tasks.finish(db, [ending(1, Status.FAILED)], "report"),
+        lambda db: runs.finish(db, [ending(1)], "report"),
+        lambda db: runs.finish(db, [ending(1, Status.FAILED)], "report"),
     )
 
     assert (played.first, played.second, played.waited) == ({task_id(1)}, set(), True)
     assert await status(stage.observer, 1) == "succeeded"
 
 
-@pytest.mark.parametrize("act", [begin(), lambda db: tasks.finish(db, [ending(2)], "report")])
+@pytest.mark.parametrize("act", [begin(), lambda db: runs.finish(db, [ending(2)], "report")])
 async def test_beginning_and_ending_never_wait_for_the_heartbeat(stage: Stage, act: Act) -> None:
     """E16: nor for a dispatch to the same worker; they do not touch its row."""
     await add_dispatched(stage.observer, 7, 1)

@@ -50,18 +50,18 @@ class Proxy:
         self._troubles: list[Trouble] = []
         self._is_away = False
 
-    def trouble(self, kind: Kind, statement: str, *, queries: str = "tasks") -> Trouble:
+    def trouble(self, kind: Kind, statement: str) -> Trouble:
         """Expect a statement by its name in `queries/*.sql`."""
-        return self.trouble_with(kind, first_line(statement, queries))
+        return self.trouble_with(kind, first_line(statement))
 
     def trouble_with(self, kind: Kind, text: str) -> Trouble:
         trouble = Trouble(kind, text)
         self._troubles.append(trouble)
         return trouble
 
-    def sent(self, statement: str, *, queries: str = "tasks") -> int:
+    def sent(self, statement: str) -> int:
         """How often a statement was sent so far."""
-        line = first_line(statement, queries)
+        line = first_line(statement)
         return sum(line in text for text in self.statements)
 
     def leave(self) -> None:
@@ -207,9 +207,12 @@ def _length(size: bytes) -> int:
     return length
 
 
-def first_line(statement: str, queries: str = "tasks") -> str:
+STATEMENTS = sql.load("tasks") | sql.load("runs") | sql.load("workers")
+
+
+def first_line(statement: str) -> str:
     """What a statement is known by on the wire: its comment goes along."""
-    return sql.load(queries)[statement].strip().splitlines()[0]
+    return STATEMENTS[statement].strip().splitlines()[0]
 
 
 @asynccontextmanager

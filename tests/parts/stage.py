@@ -12,9 +12,9 @@ from typing import Any, LiteralString, TypeVar
 from uuid import UUID, uuid4
 
 from fcs.client.ids import new_run_ids
-from fcs.database import backlog, insights, tasks, workers
+from fcs.database import backlog, insights, runs, tasks, workers
 from fcs.database.connect import Connection, connect
-from fcs.database.tasks import Beginning, Ending
+from fcs.database.runs import Beginning, Ending
 from fcs.database.workers import Registration
 from fcs.domain import hints
 from fcs.domain.facts import Assignment
@@ -171,7 +171,7 @@ class Fake:
     async def begin(self, task_id: TaskId) -> RunId:
         [found] = await tasks.fetch(self.db, self.incarnation, [task_id], limit=1)
         run_id = self._runs[task_id] = new_run_ids(1)[0]
-        begun = await tasks.begin(
+        begun = await runs.begin(
             self.db, self.incarnation, [Beginning(task_id, found.dispatch_no, run_id)]
         )
         assert begun == {task_id}
@@ -184,7 +184,7 @@ class Fake:
         self.report_no += 1
         account = hints.report(self.incarnation, self.report_no, len(self._runs), self.taken)
         ending = Ending(task_id, run_id, Status.SUCCEEDED, None)
-        assert await tasks.finish(self.db, [ending], account) == {task_id}
+        assert await runs.finish(self.db, [ending], account) == {task_id}
 
 
 @asynccontextmanager

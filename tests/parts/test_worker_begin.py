@@ -22,9 +22,9 @@ from tests.parts.stage import (
 
 from fcs import App, Status
 from fcs.client.ids import new_run_ids, new_task_id
-from fcs.database import tasks
+from fcs.database import runs, tasks
 from fcs.database.connect import Connection
-from fcs.database.tasks import Beginning
+from fcs.database.runs import Beginning
 from fcs.domain.ids import Incarnation
 
 RUNNING = "select count(*) from fcs.tasks where status = 'running'"
@@ -128,7 +128,7 @@ async def begin_for_nobody(db: Connection, incarnation: Incarnation, id: UUID) -
     async with db.transaction():
         await give(db, incarnation, [id])
         [found] = await tasks.fetch(db, incarnation, [id], limit=1)  # type: ignore[list-item]
-        begun = await tasks.begin(
+        begun = await runs.begin(
             db, incarnation, [Beginning(found.id, found.dispatch_no, new_run_ids(1)[0])]
         )
         assert begun == {id}
@@ -187,7 +187,7 @@ async def test_a_begin_answered_after_the_lease_starts_nothing(
         working(proxy.url, app.registry, at=clock) as hired,
     ):
         await beats(db, hired.incarnation, more=1)
-        beat = proxy.trouble(Kind.HOLD, "beat", queries="workers")
+        beat = proxy.trouble(Kind.HOLD, "beat")
         await beat.reached.wait()
         begin = proxy.trouble(Kind.HOLD, "begin")
         await give(db, hired.incarnation, [task.id])
@@ -217,7 +217,7 @@ async def test_nothing_is_begun_while_the_lease_is_in_doubt(
         working(proxy.url, app.registry, at=clock) as hired,
     ):
         await beats(db, hired.incarnation, more=1)
-        beat = proxy.trouble(Kind.HOLD, "beat", queries="workers")
+        beat = proxy.trouble(Kind.HOLD, "beat")
         await beat.reached.wait()
         clock.slept = 1_000
         await give(db, hired.incarnation, [task.id])

@@ -16,10 +16,10 @@ from msgspec import structs
 from tests.system.harness import LOOK_AGAIN, Cluster, Load, new_task
 
 from fcs.client.ids import new_run_ids
-from fcs.database import tasks, workers
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import connect
 from fcs.database.migrate import migrate
-from fcs.database.tasks import Beginning
+from fcs.database.runs import Beginning
 from fcs.database.workers import Registration
 from fcs.domain.facts import Assignment, Lane, Waiting
 from fcs.domain.ids import Incarnation, RunId, WorkerId
@@ -184,7 +184,7 @@ async def die_running(url: str) -> None:
         await tasks.create(db, [new])
         waiting = Waiting(Lane(new.queue, new.ty, new.priority), NOON, new.id)
         await tasks.dispatch(db, [Assignment(waiting, dead.incarnation)])
-        await tasks.begin(db, dead.incarnation, [Beginning(new.id, 1, RunId(uuid4()))])
+        await runs.begin(db, dead.incarnation, [Beginning(new.id, 1, RunId(uuid4()))])
 
 
 def registration() -> Registration:

@@ -25,6 +25,7 @@ EXIT_CODES: Final = {
     "error": FAILED,
     "bench_failed": FAILED,
     "task_failed": FAILED,
+    "no_run": FAILED,
     "validation_failed": WRONG_USAGE,
     "invalid_json": WRONG_USAGE,
     "invalid_settings": WRONG_USAGE,

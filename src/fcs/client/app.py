@@ -1,7 +1,7 @@
 """The app: task types by decoration, and the database that their tasks go to."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, overload
+from typing import ParamSpec, TypeVar, Unpack, overload
 from uuid import UUID
 
 from fcs.client.handler import Handler
@@ -9,8 +9,7 @@ from fcs.client.store import Store
 from fcs.client.task import Task
 from fcs.domain.errors import InvalidInput
 from fcs.domain.ids import TaskId
-from fcs.domain.task import DEFAULT_QUEUE
-from fcs.registry import Registry, TaskType
+from fcs.registry import Registry, TaskOptions, TaskType
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,29 +30,23 @@ class App:
     def task(self, function: Callable[P, R]) -> Handler[P, R]: ...
 
     @overload
-    def task(
-        self, *, name: str | None = None, queue: str = DEFAULT_QUEUE, priority: int = 0
-    ) -> Callable[[Callable[P, R]], Handler[P, R]]: ...
+    def task(self, **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Handler[P, R]]: ...
 
     def task(
-        self,
-        function: Callable[P, R] | None = None,
-        *,
-        name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = 0,
+        self, function: Callable[P, R] | None = None, **options: Unpack[TaskOptions]
     ) -> Handler[P, R] | Callable[[Callable[P, R]], Handler[P, R]]:
         """Make a task type of a function, as `@app.task` or `@app.task(queue="mail")`.
 
         `async def` runs on the worker's event loop, plain `def` in a thread. The arguments
         are checked against the annotations when a task is created and before it begins.
-        `name` is the function's own unless given.
+        The options are those of `TaskOptions`.
 
-        Raises `InvalidTaskType` when the function cannot be one, or the name is taken.
+        Raises `InvalidTaskType` when the function cannot be one, an option makes no sense, or
+        the name is taken.
         """
 
         def register(function: Callable[P, R]) -> Handler[P, R]:
-            task_type = TaskType(function, name=name, queue=queue, priority=priority)
+            task_type = TaskType(function, **options)
             self.registry.add(task_type)
             return Handler(function, task_type, self._store)
 

@@ -11,13 +11,23 @@ from fcs.client.ids import new_task_id
 from fcs.client.store import Store
 from fcs.client.task import Task
 from fcs.database import tasks
+from fcs.domain.durations import Duration, seconds_of
 from fcs.domain.errors import InvalidInput
 from fcs.domain.moments import checked_moment
-from fcs.domain.task import NewTask
-from fcs.registry import TaskType, check_priority, check_queue
+from fcs.domain.task import NewTask, OnInterrupt
+from fcs.registry import (
+    TaskType,
+    check_attempts,
+    check_on_interrupt,
+    check_priority,
+    check_queue,
+    check_timeout,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+V = TypeVar("V")
+W = TypeVar("W")
 
 AnyConnection = psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
 
@@ -28,8 +38,23 @@ class Options:
 
     queue: str
     priority: int
+    max_attempts: int
+    timeout: float | None
+    on_interrupt: OnInterrupt
     scheduled_at: datetime | None = None
+    delay: float | None = None
     connection: AnyConnection | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, task_type: TaskType) -> "Options":
+        """As the type has them."""
+        return cls(
+            task_type.queue,
+            task_type.priority,
+            task_type.max_attempts,
+            task_type.timeout,
+            task_type.on_interrupt,
+        )
 
 
 class Handler(Generic[P, R]):
@@ -44,7 +69,7 @@ class Handler(Generic[P, R]):
     ) -> None:
         self._function = function
         self._store = store
-        self._options = options or Options(task_type.queue, task_type.priority)
+        self._options = options or Options.of(task_type)
         self.task_type = task_type
         self.__name__ = task_type.name
         self.__doc__ = function.__doc__
@@ -60,27 +85,40 @@ class Handler(Generic[P, R]):
         self,
         *,
         scheduled_at: datetime | None = None,
+        delay: Duration | None = None,
         queue: str | None = None,
         priority: int | None = None,
+        max_attempts: int | None = None,
+        timeout: Duration | None = None,
+        on_interrupt: str | None = None,
         connection: AnyConnection | None = None,
     ) -> "Handler[P, R]":
         """The same handler with other options for the tasks that it creates.
 
-        `scheduled_at` is an aware datetime; `priority` goes from -100 to 100, higher first.
+        `scheduled_at` is an aware datetime; `delay` counts from the creation by the database's
+        clock, as seconds, a timedelta, or text like "10m". `priority` goes from -100 to 100,
+        higher first. `max_attempts`, `timeout` and `on_interrupt` are as for `@app.task`.
         With `connection` (psycopg, sync or async) the task is created in that connection's
         transaction: it is there if and when that commits.
 
         Raises `InvalidInput` naming the option that makes no sense.
         """
-        changes: dict[str, Any] = {}
-        if scheduled_at is not None:
-            changes["scheduled_at"] = checked_moment(scheduled_at)
-        if queue is not None:
-            changes["queue"] = check_queue(queue)
-        if priority is not None:
-            changes["priority"] = check_priority(priority)
-        if connection is not None:
-            changes["connection"] = _checked_connection(connection)
+        if scheduled_at is not None and delay is not None:
+            raise InvalidInput(
+                "using() was given both scheduled_at and delay", hint="Say one of the two."
+            )
+        checked = {
+            "queue": _checked(check_queue, queue),
+            "priority": _checked(check_priority, priority),
+            "max_attempts": _checked(check_attempts, max_attempts),
+            "timeout": check_timeout(timeout),
+            "on_interrupt": _checked(check_on_interrupt, on_interrupt),
+            "connection": _checked(_checked_connection, connection),
+        }
+        changes: dict[str, Any] = {k: value for k, value in checked.items() if value is not None}
+        if scheduled_at is not None or delay is not None:
+            changes["scheduled_at"] = _checked(checked_moment, scheduled_at)
+            changes["delay"] = None if delay is None else seconds_of(delay)
         options = replace(self._options, **changes)
         return Handler(self._function, self.task_type, self._store, options)
 
@@ -142,6 +180,10 @@ class Handler(Generic[P, R]):
             queue=options.queue,
             priority=options.priority,
             scheduled_at=options.scheduled_at,
+            delay=options.delay,
+            max_attempts=options.max_attempts,
+            timeout=options.timeout,
+            on_interrupt=options.on_interrupt,
         )
 
     def _new_many(self, calls: Iterable[Mapping[str, Any]]) -> list[NewTask]:
@@ -153,6 +195,11 @@ class Handler(Generic[P, R]):
                 error.add_note(f"in call number {len(new) + 1} of enqueue_many")
                 raise
         return new
+
+
+def _checked(check: Callable[[V], W], value: V | None) -> W | None:
+    """A given value, checked; nothing stays nothing."""
+    return None if value is None else check(value)
 
 
 def _wrong_twin(used: str, wanted: str, kind: str) -> InvalidInput:

@@ -17,7 +17,7 @@ _BEFORE_ALL = Lane("", "", 0)
 
 
 async def lanes(db: Connection, *, limit: int, after: Lane | None = None) -> list[Lane]:
-    """The next lanes that have something pending, in the order of queue, type and priority."""
+    """The next lanes that have something pending, in the order of the index."""
     params = (after or _BEFORE_ALL)._asdict() | {"limit": limit}
     cursor = await db.execute(_SQL["lanes"], params)
     return [Lane(*row) for row in await cursor.fetchall()]
@@ -32,6 +32,7 @@ async def read_on(
         "queues": [lane.queue for lane, _ in reads],
         "types": [lane.ty for lane, _ in reads],
         "priorities": [lane.priority for lane, _ in reads],
+        "limit_keys": [lane.limit_key for lane, _ in reads],
         "after_due": [place.due_at for place in places],
         "after_ids": [place.id for place in places],
         "limit": limit,

@@ -12,9 +12,18 @@ from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.facts import Lane
 from fcs.domain.ids import Incarnation, TaskId, WorkerId
-from fcs.domain.task import LateReport, Status, TaskView
+from fcs.domain.task import (
+    CancelRequest,
+    LateReport,
+    OnInterrupt,
+    Status,
+    StopLevel,
+    TaskView,
+)
 
 _SQL = load("insights")
+
+_COLUMNS = TaskView.__struct_fields__[:-2]
 
 COUNT_MAX = 10_000
 """Counts stop here: "10,000 or more" is all that anybody needs to know, and costs the same."""
@@ -128,13 +137,11 @@ async def waiting(db: Connection, lanes: Sequence[Lane]) -> list[LaneWaiting]:
         "queues": [lane.queue for lane in lanes],
         "types": [lane.ty for lane in lanes],
         "priorities": [lane.priority for lane in lanes],
+        "limit_keys": [lane.limit_key for lane in lanes],
         "limit": COUNT_MAX,
     }
     cursor = await db.execute(_SQL["waiting"], params)
-    return [
-        LaneWaiting(Lane(queue, ty, priority), due, scheduled, oldest)
-        for queue, ty, priority, due, scheduled, oldest in await cursor.fetchall()
-    ]
+    return [LaneWaiting(Lane(*row[:4]), *row[4:]) for row in await cursor.fetchall()]
 
 
 async def in_hand(db: Connection) -> dict[Status, int]:
@@ -205,5 +212,11 @@ async def ring(db: Connection, channel: str, word: str) -> None:
 
 
 def _view(row: Sequence[Any], late: LateReport | None = None) -> TaskView:
-    fields = dict(zip(TaskView.__struct_fields__[:-1], row, strict=True))
-    return TaskView(**fields | {"status": Status(fields["status"])}, late_report=late)
+    *columns, requested_at, reason, level = row
+    fields = dict(zip(_COLUMNS, columns, strict=True))
+    fields["status"] = Status(fields["status"])
+    fields["on_interrupt"] = OnInterrupt.RETRY if fields["on_interrupt"] else OnInterrupt.INTERRUPT
+    cancel = None
+    if requested_at is not None:
+        cancel = CancelRequest(requested_at, reason or "", StopLevel(level) if level else None)
+    return TaskView(**fields, cancel=cancel, late_report=late)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
+from msgspec import structs
 from psycopg.rows import tuple_row
 
 from fcs.database.arrays import UuidArray
@@ -23,32 +24,21 @@ from fcs.domain.task import NewTask, Status
 
 _SQL = load("tasks")
 _json = msgspec.json.Encoder()
+_USUAL = [(field.name, field.default) for field in structs.fields(NewTask) if not field.required]
 
 
 class Dispatched(NamedTuple):
-    """A task as its worker finds it. `args_text` is JSON as the row holds it."""
+    """A task as its worker finds it. `args_text` is JSON as the row holds it; `attempt` is the
+    number that its next run will have, `timeout` is in seconds."""
 
     id: TaskId
     ty: str
     args_text: str
     dispatch_no: int
-
-
-class Beginning(NamedTuple):
-    """What a worker shows to begin a task."""
-
-    task_id: TaskId
-    dispatch_no: int
-    run_id: RunId
-
-
-class Ending(NamedTuple):
-    """How a run ended."""
-
-    task_id: TaskId
-    run_id: RunId
-    status: Status
-    error: str | None
+    attempt: int
+    max_attempts: int
+    timeout: float | None
+    retry_interrupted: bool
 
 
 class Held(NamedTuple):
@@ -57,6 +47,8 @@ class Held(NamedTuple):
     id: TaskId
     status: Status
     run_id: RunId | None
+    is_cancelled: bool
+    """Whether somebody wants its end."""
 
 
 class Overdue(NamedTuple):
@@ -69,10 +61,11 @@ class Overdue(NamedTuple):
 
 
 class Reaped(NamedTuple):
-    """What became of the tasks of a lost process."""
+    """What became of the tasks of a lost process. `retried` are among the `returned`."""
 
     interrupted: list[TaskId]
     returned: list[Waiting]
+    retried: list[TaskId]
 
 
 class Deletion(Enum):
@@ -98,18 +91,17 @@ def create_sync(db: psycopg.Connection[Any], tasks: Sequence[NewTask]) -> int:
 
 
 def _creation(tasks: Sequence[NewTask]) -> Mapping[str, str]:
-    rows = [
-        {
-            "id": task.id,
-            "ty": task.ty,
-            "args": msgspec.Raw(task.args),
-            "queue": task.queue,
-            "priority": task.priority,
-            "scheduled_at": task.scheduled_at,
-        }
-        for task in tasks
-    ]
-    return {"tasks": _json.encode(rows).decode()}
+    return {"tasks": _json.encode([_row(task) for task in tasks]).decode()}
+
+
+def _row(task: NewTask) -> dict[str, Any]:
+    """A new task as the statement reads it; what is as usual is left out."""
+    row = {"id": task.id, "ty": task.ty, "args": msgspec.Raw(task.args)}
+    for name, usual in _USUAL:
+        value = getattr(task, name)
+        if value != usual:
+            row[name] = value
+    return row
 
 
 async def dispatch(db: Connection, assignments: Sequence[Assignment]) -> frozenset[TaskId]:
@@ -132,58 +124,6 @@ async def fetch(
     params = {"task_ids": UuidArray(ids), "incarnation": incarnation, "limit": limit}
     cursor = await db.execute(_SQL["fetch"], params, binary=True)
     return [Dispatched(*row) for row in await cursor.fetchall()]
-
-
-async def begin(
-    db: Connection, incarnation: Incarnation, beginnings: Sequence[Beginning]
-) -> set[TaskId]:
-    """Take tasks up; return those that now run under the run ids shown. May be sent twice."""
-    params = {
-        "incarnation": incarnation,
-        "task_ids": UuidArray(beginning.task_id for beginning in beginnings),
-        "dispatch_nos": [beginning.dispatch_no for beginning in beginnings],
-        "run_ids": UuidArray(beginning.run_id for beginning in beginnings),
-    }
-    row = await (await db.execute(_SQL["begin"], params, binary=True)).fetchone()
-    if row is None or row[0] is None:
-        return {beginning.task_id for beginning in beginnings}
-    return set(row[0])
-
-
-async def finish(db: Connection, endings: Sequence[Ending], report: str) -> set[TaskId]:
-    """Record how runs ended; return those that were still these runs' to finish.
-
-    `report` is the worker's account of itself, sent along to the supervisor.
-    """
-    cursor = await db.execute(_SQL["finish"], _endings(endings) | {"report": report}, binary=True)
-    row = await cursor.fetchone()
-    if row is None or row[0] is None:
-        return {ending.task_id for ending in endings}
-    return set(row[0])
-
-
-async def record_late(db: Connection, endings: Sequence[Ending]) -> set[TaskId]:
-    """Keep reports of runs that were lost, as evidence; return the tasks concerned.
-
-    A report that merely repeats what the row says is not late, and is not kept.
-    """
-    cursor = await db.execute(_SQL["record_late"], _endings(endings))
-    return {row[0] for row in await cursor.fetchall()}
-
-
-def _endings(endings: Sequence[Ending]) -> dict[str, Any]:
-    return {
-        "task_ids": UuidArray(ending.task_id for ending in endings),
-        "run_ids": UuidArray(ending.run_id for ending in endings),
-        "statuses": [str(ending.status) for ending in endings],
-        "errors": [ending.error for ending in endings],
-    }
-
-
-async def release(db: Connection, runs: Sequence[tuple[TaskId, RunId]]) -> set[TaskId]:
-    """Return runs whose body was never started to pending, the attempt given back."""
-    params = {"task_ids": [task for task, _ in runs], "run_ids": [run for _, run in runs]}
-    return _first(await (await db.execute(_SQL["release"], params)).fetchone())
 
 
 async def hand_back(
@@ -239,14 +179,15 @@ async def take_back(db: Connection, dispatches: Sequence[Overdue]) -> list[Waiti
 async def reap(db: Connection, incarnation: Incarnation, *, reason: str) -> Reaped:
     """Take everything from a lost process. The caller's transaction holds the worker's row."""
     cursor = await db.execute(_SQL["reap"], {"incarnation": incarnation, "reason": reason})
-    interrupted: list[TaskId] = []
-    returned: list[Waiting] = []
-    for id, status, queue, ty, priority, due_at in await cursor.fetchall():
-        if status == Status.PENDING:
-            returned.append(waiting(id, queue, ty, priority, due_at))
-        else:
-            interrupted.append(id)
-    return Reaped(interrupted, returned)
+    reaped = Reaped([], [], [])
+    for id, status, was, *place in await cursor.fetchall():
+        if status == Status.INTERRUPTED:
+            reaped.interrupted.append(id)
+            continue
+        reaped.returned.append(waiting(id, *place))
+        if was == Status.RUNNING:
+            reaped.retried.append(id)
+    return reaped
 
 
 async def delete(db: Connection, task_id: TaskId) -> Deletion:
@@ -257,15 +198,28 @@ async def delete(db: Connection, task_id: TaskId) -> Deletion:
     return Deletion.RUNNING if row[0] == Status.RUNNING else Deletion.DELETED
 
 
+async def cancel(db: Connection, ids: Sequence[TaskId], *, reason: str) -> dict[TaskId, Status]:
+    """End tasks that have not begun, ask for the end of those that run, leave final ones alone.
+
+    Returns the status in which each was found; a task that is not there is not among them.
+    """
+    error = "cancelled before it started" + (f": {reason}" if reason else "")
+    params = {"task_ids": list(ids), "reason": reason, "error": error}
+    cursor = await db.execute(_SQL["cancel"], params)
+    return {id: Status(status) for id, status, _ in await cursor.fetchall()}
+
+
 async def held(db: Connection, incarnation: Incarnation, *, limit: int) -> list[Held]:
     """What a process holds by its rows, the oldest first."""
     cursor = await db.execute(_SQL["held"], {"incarnation": incarnation, "limit": limit})
-    return [Held(id, Status(status), run_id) for id, status, run_id in await cursor.fetchall()]
+    return [Held(id, Status(status), *rest) for id, status, *rest in await cursor.fetchall()]
 
 
-def waiting(id: TaskId, queue: str, ty: str, priority: int, due_at: datetime) -> Waiting:
+def waiting(
+    id: TaskId, queue: str, ty: str, priority: int, limit_key: str, due_at: datetime
+) -> Waiting:
     """A pending row as the domain knows it."""
-    return Waiting(Lane(queue, ty, priority), due_at, id)
+    return Waiting(Lane(queue, ty, priority, limit_key), due_at, id)
 
 
 def _first(row: tuple[Any, ...] | None) -> set[TaskId]:

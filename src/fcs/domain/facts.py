@@ -14,6 +14,7 @@ class Lane(NamedTuple):
     queue: str
     ty: str
     priority: int
+    limit_key: str = ""
 
 
 class Waiting(NamedTuple):

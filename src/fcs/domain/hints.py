@@ -6,6 +6,7 @@
     workers                a worker joined, drains or left (to the supervisor)
     report INC NO BUSY N   how a worker is: report number, busy slots, tasks taken so far
     ID ID …                these tasks were dispatched to you (to a worker)
+    cancel ID ID …         somebody wants the end of these, which you run (to a worker)
 
 Anything else is somebody's garbage: it is counted and ignored.
 """
@@ -39,6 +40,11 @@ class Rescan:
 @dataclass(frozen=True, slots=True)
 class WorkersChanged:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    ids: list[TaskId]
 
 
 Hint = TasksNamed | Scan | Rescan | WorkersChanged | WorkerReported
@@ -75,10 +81,13 @@ def parse_for_supervisor(payload: str) -> Hint | None:
     return None
 
 
-def parse_for_worker(payload: str) -> list[TaskId] | None:
+def parse_for_worker(payload: str) -> TasksNamed | CancelAsked | None:
     """Read a hint; `None` for garbage."""
+    word, *rest = payload.split() or [""]
     try:
-        return [TaskId(UUID(text)) for text in payload.split()]
+        if word == "cancel":
+            return CancelAsked([TaskId(UUID(text)) for text in rest])
+        return TasksNamed([TaskId(UUID(text)) for text in payload.split()])
     except ValueError:
         return None
 

@@ -125,7 +125,7 @@ def _unserved_queues(
     known = _types(live)
     counts: Counter[tuple[str, str]] = Counter()
     for head in waiting:
-        queue, ty, _ = head.lane
+        queue, ty = head.lane.queue, head.lane.ty
         if ty in known and not _able(head.lane, live):
             counts[queue, ty] += head.due + head.scheduled
     for (queue, ty), count in sorted(counts.items()):

@@ -64,6 +64,7 @@ class Move:
 
 _DISPATCHED = ("id", "status", "incarnation", "dispatch_no")
 _RUN = ("id", "status", "run_id")
+_HELD = ("status", "incarnation")
 
 MOVES: Final[tuple[Move, ...]] = (
     Move("create", None, Status.PENDING, Actor.CLIENT, "create", ("id",)),
@@ -74,14 +75,18 @@ MOVES: Final[tuple[Move, ...]] = (
     Move("refuse", Status.DISPATCHED, Status.FAILED, Actor.WORKER, "refuse", _DISPATCHED),
     Move("take back", Status.DISPATCHED, Status.PENDING, Actor.SUPERVISOR, "take_back",
          _DISPATCHED),
-    Move("reap", Status.DISPATCHED, Status.PENDING, Actor.REAPER, "reap",
-         ("status", "incarnation")),
+    Move("reap", Status.DISPATCHED, Status.PENDING, Actor.REAPER, "reap", _HELD),
     Move("succeed", Status.RUNNING, Status.SUCCEEDED, Actor.OWNER, "finish", _RUN),
     Move("fail", Status.RUNNING, Status.FAILED, Actor.OWNER, "finish", _RUN),
     Move("interrupt", Status.RUNNING, Status.INTERRUPTED, Actor.OWNER, "finish", _RUN),
+    Move("stop", Status.RUNNING, Status.CANCELLED, Actor.OWNER, "finish", _RUN),
+    Move("retry", Status.RUNNING, Status.PENDING, Actor.OWNER, "retry", (*_RUN, "max_attempts")),
     Move("release", Status.RUNNING, Status.PENDING, Actor.OWNER, "release", _RUN),
-    Move("reap", Status.RUNNING, Status.INTERRUPTED, Actor.REAPER, "reap",
-         ("status", "incarnation")),
+    Move("reap", Status.RUNNING, Status.INTERRUPTED, Actor.REAPER, "reap", _HELD),
+    Move("reap and retry", Status.RUNNING, Status.PENDING, Actor.REAPER, "reap",
+         (*_HELD, "retry_interrupted", "max_attempts")),
+    Move("cancel", Status.PENDING, Status.CANCELLED, Actor.CLIENT, "cancel", ("id", "status")),
+    Move("cancel", Status.DISPATCHED, Status.CANCELLED, Actor.CLIENT, "cancel", ("id", "status")),
     Move("delete", Status.PENDING, None, Actor.CLIENT, "delete", ("id", "status")),
     Move("delete", Status.DISPATCHED, None, Actor.CLIENT, "delete", ("id", "status")),
     *(
@@ -96,10 +101,35 @@ def is_allowed(before: Status | None, after: Status | None) -> bool:
     return any((move.before, move.after) == (before, after) for move in MOVES)
 
 
+class OnInterrupt(StrEnum):
+    """What becomes of a run whose worker died."""
+
+    INTERRUPT = "interrupt"
+    """The task is over: nobody knows how far its body came."""
+    RETRY = "retry"
+    """The body may run again, as long as attempts are left."""
+
+
+class StopLevel(StrEnum):
+    """How a task was brought to stop: what it took."""
+
+    BEFORE_START = "before_start"
+    """The body was never started."""
+    FLAG = "flag"
+    """The body saw that it was asked, and left."""
+    CANCEL = "cancel"
+    """The async body was cancelled where it awaited."""
+    KILL = "kill"
+    """The child process was killed."""
+
+
 class NewTask(msgspec.Struct, frozen=True):
     """What a client writes down: a task to be.
 
     `args` is a JSON object as text. `scheduled_at` is aware; `None` means as soon as possible.
+    `delay` and `timeout` are in seconds: the delay counts from the creation, by the database's
+    clock, the timeout from the begin of each run. `limit_key` names what the task shares a
+    limit with, "" nothing.
     """
 
     id: TaskId
@@ -108,6 +138,11 @@ class NewTask(msgspec.Struct, frozen=True):
     queue: str = DEFAULT_QUEUE
     priority: int = 0
     scheduled_at: datetime | None = None
+    delay: float | None = None
+    max_attempts: int = 1
+    timeout: float | None = None
+    on_interrupt: OnInterrupt = OnInterrupt.INTERRUPT
+    limit_key: str = ""
 
 
 class LateReport(msgspec.Struct, frozen=True):
@@ -119,8 +154,45 @@ class LateReport(msgspec.Struct, frozen=True):
     reported_at: datetime
 
 
+class CancelRequest(msgspec.Struct, frozen=True):
+    """That somebody asked for the end of a task; `level` once it has come to that."""
+
+    requested_at: datetime
+    reason: str
+    level: StopLevel | None
+
+
+class AttemptOutcome(StrEnum):
+    """How one run came out. What that means for the task, its status tells."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
+    SNOOZED = "snoozed"
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One run of a task; `outcome` and `ended_at` are `None` while it runs."""
+
+    attempt: int
+    run_id: RunId
+    worker_id: WorkerId | None
+    outcome: AttemptOutcome | None
+    started_at: datetime
+    ended_at: datetime | None
+    error_type: str | None
+    error: str | None
+    trace: str | None
+    logs: str | None
+
+
 class TaskView(msgspec.Struct, frozen=True):
-    """A task as people and programs look at it. `args_text` is JSON as the row holds it."""
+    """A task as people and programs look at it.
+
+    `args_text`, `result_text` and `progress_text` are JSON as the row holds it. `due_at` is when
+    a pending task falls due, which for a later attempt is not `scheduled_at`.
+    """
 
     id: TaskId
     ty: str
@@ -135,4 +207,12 @@ class TaskView(msgspec.Struct, frozen=True):
     scheduled_at: datetime | None
     started_at: datetime | None
     error: str | None
+    due_at: datetime | None = None
+    max_attempts: int = 1
+    timeout: float | None = None
+    on_interrupt: OnInterrupt = OnInterrupt.INTERRUPT
+    limit_key: str = ""
+    result_text: str | None = None
+    progress_text: str | None = None
+    cancel: CancelRequest | None = None
     late_report: LateReport | None = None

@@ -31,11 +31,11 @@ def _text_of(value: object) -> str:
             return _describe(value)
         return _exact(value if isinstance(value, str) else str(value))
     except BaseException:  # noqa: BLE001 - whatever the value's own code raises, a text comes out
-        return f"({_name_of(type(value))} that cannot be shown as text)"
+        return f"({name_of(type(value))} that cannot be shown as text)"
 
 
 def _describe(error: BaseException) -> str:
-    name = _name_of(type(error))
+    name = name_of(type(error))
     try:
         message = _exact(str(error))
     except BaseException:  # noqa: BLE001 - the same
@@ -48,6 +48,6 @@ def _exact(text: str) -> str:
     return str.__getitem__(text, slice(BYTES_MAX + 1)) if type(text) is not str else text
 
 
-def _name_of(cls: type[Any]) -> str:
-    """The name of a class, though its metaclass may lie or raise about it."""
-    return str(type.__dict__["__name__"].__get__(cls))
+def name_of(cls: type[Any]) -> str:
+    """The name of a class, as safe text, though its metaclass may lie or raise about it."""
+    return safe_text(str(type.__dict__["__name__"].__get__(cls)))

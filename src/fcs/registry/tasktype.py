@@ -3,22 +3,33 @@
 import inspect
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, Final, Unpack
 
 import msgspec
 from msgspec import UNSET
 
 from fcs.domain import json
-from fcs.domain.errors import InvalidArguments, InvalidInput, Problem
+from fcs.domain.errors import InvalidArguments, InvalidInput, PayloadTooLarge, Problem
 from fcs.domain.json import pointer
+from fcs.domain.outcome import USUAL_BACKOFF
 from fcs.domain.task import DEFAULT_QUEUE
 from fcs.domain.text import safe_text
 from fcs.registry import models
 from fcs.registry.names import check_priority, check_queue, is_type_name
+from fcs.registry.options import (
+    Isolation,
+    TaskOptions,
+    check_attempts,
+    check_backoff,
+    check_on_interrupt,
+    check_timeout,
+)
 from fcs.registry.problems import invalid_arguments
 from fcs.registry.signature import DISCRIMINATOR, InvalidTaskType, record_of, summary
 
 _ENCODER = msgspec.json.Encoder(enc_hook=models.write)
+
+RESULT_BYTES_MAX: Final = 64 * 1024
 
 
 class TaskType:
@@ -27,18 +38,14 @@ class TaskType:
     def __init__(
         self,
         function: Callable[..., Any],
-        *,
-        name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = 0,
+        **options: Unpack[TaskOptions],
     ) -> None:
         self.function = function
-        self.name = _checked_name(function, name)
+        self.name = _checked_name(function, options.get("name"))
         self.is_async = inspect.iscoroutinefunction(function)
         self.doc = summary(function)
         try:
-            self.queue = check_queue(queue)
-            self.priority = check_priority(priority)
+            self._take(options)
         except InvalidInput as error:
             raise InvalidTaskType(f"Task {self.name!r}: {error}", hint=error.hint) from None
 
@@ -52,6 +59,20 @@ class TaskType:
         ]
         self._decoder = msgspec.json.Decoder(self.record, dec_hook=models.read)
         self._tag = msgspec.json.encode({DISCRIMINATOR: self.name})[:-1]
+
+    def _take(self, options: TaskOptions) -> None:
+        self.queue = check_queue(options.get("queue", DEFAULT_QUEUE))
+        self.priority = check_priority(options.get("priority", 0))
+        self.max_attempts = check_attempts(options.get("max_attempts", 1))
+        self.backoff = check_backoff(options.get("backoff", USUAL_BACKOFF))
+        self.give_up_on = options.get("give_up_on", ())
+        self.timeout = check_timeout(options.get("timeout"))
+        self.on_interrupt = check_on_interrupt(options.get("on_interrupt", "interrupt"))
+
+    @property
+    def isolation(self) -> Isolation:
+        """Where the body runs."""
+        return Isolation.LOOP if self.is_async else Isolation.THREAD
 
     @property
     def place(self) -> str:
@@ -85,6 +106,23 @@ class TaskType:
         record = self._decode(args)
         values = ((field, getattr(record, field)) for field in self._fields)
         return {field: value for field, value in values if value is not UNSET}
+
+    def write_result(self, result: object) -> str:
+        """Write what the function returned as JSON.
+
+        Raises `PayloadTooLarge`, or `InvalidInput` for what JSON cannot express.
+        """
+        try:
+            text = _ENCODER.encode(result)
+        except Exception as error:  # noqa: BLE001 - a value's own code may raise anything
+            raise InvalidInput(f"it cannot be written as JSON: {safe_text(error)}") from None
+        if len(text) > RESULT_BYTES_MAX:
+            raise PayloadTooLarge(
+                f"it has {len(text)} bytes as JSON, and {RESULT_BYTES_MAX} are the limit",
+                hint="Keep large results elsewhere and return their address.",
+            )
+        json.parse(text)
+        return text.decode()
 
     def defaults(self) -> dict[str, Any]:
         """The defaults of the parameters, as far as JSON can show them."""

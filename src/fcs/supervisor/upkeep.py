@@ -62,6 +62,8 @@ def _mourn(moved: Reaped) -> None:
         log.warning(
             "task interrupted: task=%s; look at its effects before creating it anew", task_id
         )
+    for task_id in moved.retried:
+        log.warning("task interrupted, and will run again as it asked for: task=%s", task_id)
 
 
 async def chase(

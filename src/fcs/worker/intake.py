@@ -7,20 +7,25 @@ lease.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from random import Random
+from typing import Any
 
-from fcs.database import tasks, workers
+from fcs.body import Context
+from fcs.body.context import Progress
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
 from fcs.database.line import Line
-from fcs.database.tasks import Beginning, Dispatched, Held
+from fcs.database.runs import Beginning
+from fcs.database.tasks import Dispatched, Held
 from fcs.domain.errors import InvalidInput, UnknownType
 from fcs.domain.ids import RunId, TaskId
+from fcs.domain.outcome import Allowance
 from fcs.domain.settings import Settings
-from fcs.domain.task import Status
+from fcs.domain.task import OnInterrupt, Status
 from fcs.domain.text import safe_text
-from fcs.registry import Registry
+from fcs.registry import Registry, TaskType
 from fcs.worker.executor import Run
 from fcs.worker.slots import Slots
 
@@ -45,12 +50,15 @@ class Intake:
         at: Callable[[], float],
         new_run_ids: Callable[[int], list[RunId]],
         start: Callable[[Run], None],
+        cancel: Callable[[set[TaskId]], None],
+        tell: Callable[[Context, Progress], None],
         trusted_until: Callable[[], float],
         known_runs: Callable[[], set[RunId]],
     ) -> None:
         self._line = Line(url, part="worker begin", rng=rng)
         self._slots, self._registry, self._settings = slots, registry, settings
         self._at, self._new_run_ids, self._start = at, new_run_ids, start
+        self._cancel, self._tell = cancel, tell
         self._trusted_until, self._known_runs = trusted_until, known_runs
         # A dict for its order: what was named first begins first.
         self._named: dict[TaskId, None] = {}
@@ -132,6 +140,8 @@ class Intake:
             self._named.update(dict.fromkeys(waiting))
         if self._sent_before != self._slots.taken + len(waiting):
             await self._settle_account()
+        if cancelled := {row.id for row in rows if row.is_cancelled}:
+            self._cancel(cancelled)
         known = self._known_runs()
         strays = [
             (row.id, row.run_id)
@@ -195,15 +205,31 @@ class Intake:
             except Exception as error:  # noqa: BLE001 - a row made by hand may hold anything
                 await self._refuse(row, error)
             else:
-                run = Run(row.id, run_id, task_type, kwargs)
+                run = self._run_of(row, run_id, task_type, kwargs)
                 ready.append((Beginning(row.id, row.dispatch_no, run_id), run))
         if unknown:
             await self._hand_back(unknown)
         return ready
 
+    def _run_of(
+        self, row: Dispatched, run_id: RunId, task_type: TaskType, kwargs: Mapping[str, Any]
+    ) -> Run:
+        context = Context(
+            id=row.id,
+            run_id=run_id,
+            ty=row.ty,
+            attempt=row.attempt,
+            max_attempts=row.max_attempts,
+            timeout=row.timeout,
+            on_progress=self._tell,
+        )
+        on_interrupt = OnInterrupt.RETRY if row.retry_interrupted else OnInterrupt.INTERRUPT
+        allowance = Allowance(row.attempt, row.max_attempts, on_interrupt, task_type.backoff)
+        return Run(context, task_type, kwargs, allowance)
+
     async def _begin(self, ready: list[tuple[Beginning, Run]]) -> list[Run]:
         async def begin(db: Connection) -> set[TaskId]:
-            return await tasks.begin(
+            return await runs.begin(
                 db, self._slots.incarnation, [beginning for beginning, _ in ready]
             )
 
@@ -222,9 +248,9 @@ class Intake:
         for run in begun:
             self._start(run)
 
-    async def _release(self, runs: list[tuple[TaskId, RunId]]) -> None:
+    async def _release(self, strays: list[tuple[TaskId, RunId]]) -> None:
         async def release(db: Connection) -> set[TaskId]:
-            return await tasks.release(db, runs)
+            return await runs.release(db, strays)
 
         for task_id in await self._line.carry_out(release):
             log.warning("task released, its body was never started: task=%s", task_id)

@@ -7,10 +7,10 @@ import asyncio
 import logging
 from random import Random
 
-from fcs.database import tasks
+from fcs.database import runs
 from fcs.database.connect import Connection
 from fcs.database.line import Line
-from fcs.database.tasks import Ending
+from fcs.database.runs import Again, Ending
 from fcs.domain.ids import RunId, TaskId
 from fcs.worker.slots import Slots
 
@@ -23,7 +23,7 @@ class Outbox:
     def __init__(self, url: str, slots: Slots, *, rng: Random) -> None:
         self._line = Line(url, part="worker finish", rng=rng)
         self._slots = slots
-        self._endings: dict[RunId, Ending] = {}
+        self._endings: dict[RunId, Ending | Again] = {}
         self._arrived = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -34,11 +34,11 @@ class Outbox:
         return set(self._endings)
 
     @property
-    def pending(self) -> list[Ending]:
+    def pending(self) -> list[Ending | Again]:
         """The endings that are not yet accepted, also when nobody sends them any more."""
         return list(self._endings.values())
 
-    def put(self, ending: Ending) -> None:
+    def put(self, ending: Ending | Again) -> None:
         self._endings[ending.run_id] = ending
         self._empty.clear()
         self._arrived.set()
@@ -59,15 +59,38 @@ class Outbox:
         """Wait until everything is accepted."""
         await self._empty.wait()
 
-    async def _send(self, batch: list[Ending]) -> None:
+    async def _send(self, batch: list[Ending | Again]) -> None:
+        agains = [ending for ending in batch if isinstance(ending, Again)]
+        endings = [ending for ending in batch if isinstance(ending, Ending)]
+        if agains:
+            # Cancelled in the meantime, perhaps: then this run was the last one.
+            endings += [again.as_last for again in await self._retry(agains)]
+        if endings:
+            await self._finish(endings)
+        for ending in batch:
+            del self._endings[ending.run_id]
+
+    async def _retry(self, agains: list[Again]) -> list[Again]:
+        """Return tasks to pending; return the runs whose tasks may not run again."""
+
+        async def retry(db: Connection) -> set[TaskId]:
+            return await runs.retry(db, agains, self._slots.report())
+
+        returned = await self._line.carry_out(retry)
+        if len(returned) < len(agains):
+            # A first sending may have been under way still; now there is its evidence.
+            returned = await self._line.carry_out(retry)
+        return [again for again in agains if again.task_id not in returned]
+
+    async def _finish(self, endings: list[Ending]) -> None:
         async def finish(db: Connection) -> set[TaskId]:
-            return await tasks.finish(db, batch, self._slots.report())
+            return await runs.finish(db, endings, self._slots.report())
 
         async def record_late(db: Connection) -> set[TaskId]:
-            return await tasks.record_late(db, missing)
+            return await runs.record_late(db, missing)
 
         finished = await self._line.carry_out(finish)
-        missing = [ending for ending in batch if ending.task_id not in finished]
+        missing = [ending for ending in endings if ending.task_id not in finished]
         if missing:
             # Accepted by an earlier sending whose answer was lost, or no longer ours to say.
             for task_id in await self._line.carry_out(record_late):
@@ -76,5 +99,3 @@ class Outbox:
                     " task=%s",
                     task_id,
                 )
-        for ending in batch:
-            del self._endings[ending.run_id]

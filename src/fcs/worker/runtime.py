@@ -11,23 +11,27 @@ from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from typing import Any, NamedTuple
 
-from fcs.database import tasks, workers
+from fcs.body.logs import keep_journals
+from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.line import Line, is_passing
 from fcs.database.mail import listen
-from fcs.database.tasks import Ending
+from fcs.database.runs import Again
 from fcs.database.workers import Registration
 from fcs.domain.backoff import full_jitter, is_worth_a_line
 from fcs.domain.errors import Fenced
-from fcs.domain.hints import parse_for_worker, worker_channel
+from fcs.domain.hints import CancelAsked, TasksNamed, parse_for_worker, worker_channel
 from fcs.domain.ids import RunId
+from fcs.domain.outcome import Outcome
 from fcs.domain.settings import Settings
 from fcs.registry import Registry
+from fcs.worker.endings import ending_of
 from fcs.worker.enrol import enrol
-from fcs.worker.executor import Executor
+from fcs.worker.executor import Executor, Run
 from fcs.worker.heartbeat import Heartbeat
 from fcs.worker.intake import Intake
 from fcs.worker.outbox import Outbox
+from fcs.worker.progress import ProgressReporter
 from fcs.worker.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -68,6 +72,7 @@ class Worker:
         self._slots = Slots(registration.incarnation, registration.slots_total)
         self._fenced = asyncio.Event()
         self._outbox = Outbox(url, self._slots, rng=rng)
+        self._progress = ProgressReporter(url, rng=rng)
         self._executor = Executor(self._slots.total, self._ended)
         self._intake = Intake(
             url,
@@ -78,6 +83,8 @@ class Worker:
             at=at,
             new_run_ids=new_run_ids,
             start=self._executor.start,
+            cancel=self._executor.cancel,
+            tell=self._progress.tell,
             trusted_until=lambda: self._heartbeat.trusted_until,
             known_runs=lambda: self._executor.runs | self._outbox.runs,
         )
@@ -96,6 +103,7 @@ class Worker:
 
         Raises `Fenced` when somebody else declared this process lost or took over its id.
         """
+        keep_journals()
         self._heartbeat.start()
         try:
             await self._work(stop, drain_timeout)
@@ -125,6 +133,7 @@ class Worker:
                 for part in (
                     self._outbox.run(),
                     self._intake.run(),
+                    self._progress.run(),
                     self._receive(),
                     self._turn(),
                 )
@@ -141,9 +150,9 @@ class Worker:
             for part in parts:
                 part.cancel()
 
-    def _ended(self, ending: Ending) -> None:
+    def _ended(self, run: Run, outcome: Outcome) -> None:
         self._slots.ended()
-        self._outbox.put(ending)
+        self._outbox.put(ending_of(run, outcome, self._rng))
         self._intake.slot_freed()
 
     async def _receive(self) -> None:
@@ -157,7 +166,7 @@ class Worker:
                     self._intake.look()
                     tries = 0
                     async for notification in db.notifies():
-                        self._intake.hint(parse_for_worker(notification.payload) or [])
+                        self._hear(notification.payload)
             except Exception as error:
                 if not is_passing(error):
                     raise
@@ -166,6 +175,13 @@ class Worker:
                     reason = " ".join(str(error).split())
                     log.warning("worker hears no hints, connecting again: reason=%s", reason)
             await asyncio.sleep(full_jitter(tries, self._rng))
+
+    def _hear(self, payload: str) -> None:
+        match parse_for_worker(payload):
+            case TasksNamed(ids):
+                self._intake.hint(ids)
+            case CancelAsked(ids):
+                self._executor.cancel(set(ids))
 
     async def _turn(self) -> None:
         while True:
@@ -203,12 +219,19 @@ class Worker:
             if held is None or held.incarnation != self._slots.incarnation:
                 return
             if held.state in ("live", "draining"):
-                if endings := self._outbox.pending:
-                    # How these bodies ended is known here, and must not be called interrupted.
-                    await tasks.finish(db, endings, self._slots.report())
+                await self._finish_pending(db)
                 reason = "its worker was shut down before the body had ended"
                 await tasks.reap(db, self._slots.incarnation, reason=reason)
                 await workers.end_worker(db, self._slots.incarnation, state="gone")
+
+    async def _finish_pending(self, db: Connection) -> None:
+        """How these bodies ended is known here, and must not be called interrupted."""
+        pending = self._outbox.pending
+        if agains := [ending for ending in pending if isinstance(ending, Again)]:
+            await runs.retry(db, agains, self._slots.report())
+        endings = [end.as_last if isinstance(end, Again) else end for end in pending]
+        if endings:
+            await runs.finish(db, endings, self._slots.report())
 
     async def _tell(self, act: Callable[[Connection], Awaitable[None]], patience: float) -> None:
         """Try to tell the database for a while; a worker that cannot may leave all the same."""

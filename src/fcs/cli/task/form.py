@@ -2,21 +2,19 @@
 
 from typing import Any
 
-import msgspec
-
 from fcs.cli.output import columns, pairs
 from fcs.cli.text import cut, moment
 from fcs.domain import json
 from fcs.domain.errors import FcsError
 from fcs.domain.task import TaskView
 
+_SHOWN = TaskView.__struct_fields__[3:13]
+
 
 def document(task: TaskView) -> dict[str, Any]:
     """A task as programs read it."""
-    fields = msgspec.structs.asdict(task)
-    ty, args_text = fields.pop("ty"), fields.pop("args_text")
-    fields.pop("late_report")
-    return {"id": fields.pop("id"), "def": {"ty": ty, **_args(args_text)}, **fields}
+    fields = {name: getattr(task, name) for name in _SHOWN}
+    return {"id": task.id, "def": {"ty": task.ty, **_args(task.args_text)}, **fields}
 
 
 def full_document(task: TaskView) -> dict[str, Any]:

@@ -14,6 +14,16 @@ select tasks.id,
        tasks.scheduled_at,
        tasks.started_at,
        tasks.error,
+       tasks.due_at,
+       tasks.max_attempts,
+       tasks.timeout,
+       tasks.retry_interrupted,
+       tasks.limit_key,
+       tasks.result::text as result_text,
+       tasks.progress::text as progress_text,
+       tasks.cancel_requested_at,
+       tasks.cancel_reason,
+       tasks.cancel_level,
        late.run_id,
        late.status::text,
        late.error,
@@ -38,7 +48,17 @@ select tasks.id,
          updated_at,
          scheduled_at,
          started_at,
-         error
+         error,
+         due_at,
+         max_attempts,
+         timeout,
+         retry_interrupted,
+         limit_key,
+         result::text as result_text,
+         progress::text as progress_text,
+         cancel_requested_at,
+         cancel_reason,
+         cancel_level
     from fcs.tasks
    where (%(before)s::uuid is null or id < %(before)s)
      and (%(status)s::fcs.status is null or status = %(status)s::fcs.status)
@@ -79,11 +99,12 @@ order by state, started_at, id
 select lane.queue,
        lane.ty,
        lane.priority,
+       lane.limit_key,
        counted.due,
        counted.scheduled,
        counted.oldest_due_at
-  from unnest(%(queues)s::text[], %(types)s::text[], %(priorities)s::smallint[])
-           as lane (queue, ty, priority),
+  from unnest(%(queues)s::text[], %(types)s::text[], %(priorities)s::smallint[], %(limit_keys)s::text[])
+           as lane (queue, ty, priority, limit_key),
        lateral (
            select count(*) filter (where due_at <= fcs.now()) as due,
                   count(*) filter (where due_at > fcs.now()) as scheduled,
@@ -95,6 +116,7 @@ select lane.queue,
                            and tasks.queue = lane.queue
                            and tasks.ty = lane.ty
                            and tasks.priority = lane.priority
+                           and tasks.limit_key = lane.limit_key
                       order by due_at, id
                          limit %(limit)s
                   ) as head

@@ -24,20 +24,32 @@ wanted as (
                args         jsonb,
                queue        text,
                priority     smallint,
-               scheduled_at timestamptz
+               scheduled_at timestamptz,
+               delay        float,
+               max_attempts smallint,
+               timeout      real,
+               on_interrupt text,
+               limit_key    text
            )
 ),
 created as (
-    insert into fcs.tasks (id, ty, args, queue, priority, scheduled_at, created_at, updated_at, due_at)
+    insert into fcs.tasks (
+                    id, ty, args, queue, priority, max_attempts, timeout, retry_interrupted, limit_key,
+                    scheduled_at, created_at, updated_at, due_at
+                )
          select id,
                 ty,
                 args,
-                queue,
-                priority,
-                scheduled_at,
+                coalesce(queue, 'default'),
+                coalesce(priority, 0),
+                coalesce(max_attempts, 1),
+                timeout,
+                coalesce(on_interrupt, '') = 'retry',
+                coalesce(limit_key, ''),
+                coalesce(scheduled_at, fcs.now() + make_interval(secs => delay)),
                 fcs.now(),
                 fcs.now(),
-                greatest(scheduled_at, fcs.now())
+                greatest(scheduled_at, fcs.now() + make_interval(secs => delay), fcs.now())
            from wanted
     on conflict (id) do nothing
       returning id
@@ -109,7 +121,14 @@ select case
 -- name: fetch
 -- Read what was dispatched to this process, before it begins, in the order in which it was
 -- named. Text, so that a row inserted by hand can be decoded under guard.
-  select tasks.id, tasks.ty, tasks.args::text as args_text, tasks.dispatch_no
+  select tasks.id,
+         tasks.ty,
+         tasks.args::text as args_text,
+         tasks.dispatch_no,
+         tasks.attempt + 1 as attempt,
+         tasks.max_attempts,
+         tasks.timeout,
+         tasks.retry_interrupted
     from unnest(%(task_ids)b::uuid[]) with ordinality as named (id, no),
          fcs.tasks
    where no between 1 and 1000000
@@ -118,110 +137,6 @@ select case
      and tasks.status = 'dispatched'
 order by no
    limit %(limit)s;
-
--- name: begin
--- Take up tasks, each under the run id that its worker made beforehand. Sent again after an
--- unknown answer it gives the same answer, and because it writes, its commit is durable proof
--- that the run is known. Answers with those that run, or null where it is all of them.
-with durable as (select fcs.durably()),
-wanted as (
-    select wanted.*
-      from durable,
-           unnest(%(task_ids)b::uuid[], %(dispatch_nos)b::int[], %(run_ids)b::uuid[])
-               with ordinality as wanted (task_id, dispatch_no, run_id, no)
-     where no between 1 and 1000000
-  order by task_id
-),
-begun as (
-       update fcs.tasks
-          set status = 'running',
-              run_id = wanted.run_id,
-              attempt = tasks.attempt + (tasks.status = 'dispatched')::int,
-              started_at = case tasks.status when 'dispatched' then fcs.now() else tasks.started_at end,
-              updated_at = fcs.now()
-         from wanted
-        where tasks.id = wanted.task_id
-          and tasks.incarnation is not distinct from %(incarnation)b
-          and tasks.dispatch_no = wanted.dispatch_no
-          and (
-              tasks.status = 'dispatched'
-              or tasks.status = 'running' and tasks.run_id = wanted.run_id
-          )
-    returning tasks.id
-)
-select case
-           when (select count(*) from begun) < cardinality(%(task_ids)b::uuid[])
-           then array(select id from begun)
-       end as task_ids;
-
--- name: finish
--- Record how runs ended, and report the free slots in the same breath. Answers with those that
--- were recorded, or null where it was all of them.
-with durable as (select fcs.durably()),
-ended as (
-    select ended.*
-      from durable,
-           unnest(
-               %(task_ids)b::uuid[],
-               %(run_ids)b::uuid[],
-               %(statuses)s::fcs.status[],
-               %(errors)s::text[]
-           ) with ordinality as ended (task_id, run_id, status, error, no)
-     where no between 1 and 1000000
-  order by task_id
-),
-finished as (
-       update fcs.tasks
-          set status = ended.status,
-              error = ended.error,
-              incarnation = null,
-              updated_at = fcs.now()
-         from ended
-        where tasks.id = ended.task_id
-          and tasks.run_id = ended.run_id
-          and tasks.status = 'running'
-    returning tasks.id
-)
-select case
-           when (select count(*) from finished) < cardinality(%(task_ids)b::uuid[])
-           then array(select id from finished)
-       end as task_ids,
-       pg_notify('fcs_supervisor', %(report)s::text);
-
--- name: release
--- Give back runs whose body was never started: the attempt does not count.
-with durable as (select fcs.durably()),
-wanted as (
-    select wanted.*
-      from durable,
-           unnest(%(task_ids)b::uuid[], %(run_ids)b::uuid[])
-               with ordinality as wanted (task_id, run_id, no)
-     where no between 1 and 1000000
-  order by task_id
-),
-released as (
-       update fcs.tasks
-          set status = 'pending',
-              worker_id = null,
-              incarnation = null,
-              run_id = null,
-              attempt = tasks.attempt - 1,
-              started_at = null,
-              due_at = greatest(scheduled_at, created_at),
-              updated_at = fcs.now()
-         from wanted
-        where tasks.id = wanted.task_id
-          and tasks.run_id = wanted.run_id
-          and tasks.status = 'running'
-    returning tasks.id
-)
-select array_agg(id) as task_ids,
-       pg_notify(
-           'fcs_supervisor',
-           case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'rescan' end
-       )
-  from released
-having count(*) > 0;
 
 -- name: hand_back
 -- Return tasks that were dispatched here and will not begin here.
@@ -299,7 +214,7 @@ returned as (
           and tasks.incarnation is not distinct from wanted.incarnation
           and tasks.dispatch_no = wanted.dispatch_no
           and tasks.status = 'dispatched'
-    returning tasks.id, tasks.queue, tasks.ty, tasks.priority, tasks.due_at, wanted.incarnation
+    returning tasks.id, tasks.queue, tasks.ty, tasks.priority, tasks.limit_key, tasks.due_at, wanted.incarnation
 ),
 unsent as (
     update fcs.workers
@@ -307,32 +222,61 @@ unsent as (
       from (select incarnation, count(*) as tasks from returned group by incarnation) as counted
      where workers.incarnation = counted.incarnation
 )
-select id, queue, ty, priority, due_at from returned;
+select id, queue, ty, priority, limit_key, due_at from returned;
 
 -- name: reap
 -- Move everything that a lost process held: what it had not begun runs elsewhere, what it had
--- begun is interrupted. The caller holds the lock on the worker's row.
+-- begun is interrupted, or runs again where that was asked for. The caller holds the lock on the
+-- worker's row. The pause before the next attempt knows nothing of the type's own backoff, which
+-- lives in workers' code; it keeps a body that kills workers from doing so in a row.
 with durable as (select fcs.durably()),
 held as (
-      select id
-        from fcs.tasks
+      select id,
+             status,
+             attempt,
+             run_id,
+             worker_id,
+             started_at,
+             status = 'running'
+                 and retry_interrupted
+                 and attempt < max_attempts
+                 and cancel_requested_at is null as may_retry
+        from fcs.tasks, durable
        where incarnation = %(incarnation)s
          and status in ('dispatched', 'running')
     order by id
-         for no key update
+         for no key update of tasks
 ),
 reaped as (
        update fcs.tasks
-          set status = case status when 'dispatched' then 'pending'::fcs.status else 'interrupted' end,
-              worker_id = case status when 'dispatched' then null else worker_id end,
-              due_at = case status when 'dispatched' then greatest(scheduled_at, created_at) end,
-              error = case status when 'running' then %(reason)s end,
+          set status = case when held.status = 'dispatched' or may_retry then 'pending'::fcs.status else 'interrupted' end,
+              worker_id = case when held.status = 'running' and not may_retry then tasks.worker_id end,
+              run_id = case when not may_retry then tasks.run_id end,
+              started_at = case when not may_retry then tasks.started_at end,
+              progress = case when not may_retry then tasks.progress end,
+              due_at = case
+                           when held.status = 'dispatched' then greatest(scheduled_at, created_at)
+                           when may_retry then greatest(
+                               fcs.now() + make_interval(secs => least(300, 2 ^ least(held.attempt, 9)) * (1 + random()) / 2),
+                               scheduled_at
+                           )
+                       end,
+              error = case when held.status = 'running' then %(reason)s else error end,
               incarnation = null,
               updated_at = fcs.now()
-         from durable, held
+         from held
         where tasks.id = held.id
-          and status in ('dispatched', 'running')
-    returning tasks.id, status, queue, ty, priority, due_at
+          and tasks.status in ('dispatched', 'running')
+    returning tasks.id, tasks.status, held.status as was, queue, ty, priority, limit_key, due_at
+),
+kept as (
+    insert into fcs.attempts (
+                    task_id, attempt, run_id, worker_id, outcome, started_at, ended_at, error
+                )
+         select id, attempt, run_id, worker_id, 'interrupted', started_at, fcs.now(), %(reason)s
+           from held
+          where status = 'running'
+    on conflict do nothing
 ),
 hint as (
     select pg_notify(
@@ -343,8 +287,84 @@ hint as (
      where status = 'pending'
     having count(*) > 0
 )
-select id, status::text, queue, ty, priority, due_at
+select id, status::text, was::text, queue, ty, priority, limit_key, due_at
   from reaped, (select count(*) from hint) as told;
+
+-- name: cancel
+-- End tasks that have not begun, and ask the workers of those that run. Answers with the status
+-- in which each was found. A dispatched one comes off its worker's account. `found` is what was
+-- seen under the lock; what the updates see by themselves may be older.
+with durable as (select fcs.durably()),
+named as (
+    select task_id
+      from durable,
+           unnest(%(task_ids)s::uuid[]) with ordinality as named (task_id, no)
+     where no between 1 and 1000000
+),
+holder as (
+      select incarnation
+        from fcs.workers
+       where incarnation in (
+                 select tasks.incarnation
+                   from named
+                   join fcs.tasks on tasks.id = named.task_id
+             )
+    order by incarnation
+         for no key update
+),
+found as (
+      select tasks.id, tasks.status, tasks.incarnation
+        from (select count(*) from holder) as locked,
+             named
+        join fcs.tasks on tasks.id = named.task_id
+    order by tasks.id
+         for no key update of tasks
+),
+stopped as (
+       update fcs.tasks
+          set status = 'cancelled',
+              error = %(error)s,
+              cancel_requested_at = fcs.now(),
+              cancel_reason = %(reason)s,
+              cancel_level = 'before_start',
+              due_at = null,
+              worker_id = null,
+              incarnation = null,
+              updated_at = fcs.now()
+         from found
+        where tasks.id = found.id
+          and found.status in ('pending', 'dispatched')
+    returning tasks.id, found.status as was, found.incarnation
+),
+asked as (
+       update fcs.tasks
+          set cancel_requested_at = fcs.now(),
+              cancel_reason = %(reason)s,
+              updated_at = fcs.now()
+         from found
+        where tasks.id = found.id
+          and found.status = 'running'
+          and tasks.cancel_requested_at is null
+),
+unsent as (
+    update fcs.workers
+       set tasks_sent = tasks_sent - counted.tasks
+      from (select incarnation, count(*) as tasks from stopped where was = 'dispatched' group by incarnation) as counted
+     where workers.incarnation = counted.incarnation
+),
+hint as (
+      select incarnation, string_agg(id::text, ' ') as ids
+        from (
+                 select id, incarnation, (row_number() over (partition by incarnation) - 1) / 200 as part
+                   from found
+                  where status = 'running'
+             ) as runs
+    group by incarnation, part
+)
+select id,
+       status::text,
+       (select count(pg_notify('fcs_worker_' || replace(incarnation::text, '-', ''), 'cancel ' || ids)) from hint) as hints
+  from found;
 
 -- name: delete
 -- Remove a task unless it is running. A dispatched one comes off its worker's account.
@@ -378,34 +398,9 @@ unsent as (
 )
 select status::text from found;
 
--- name: record_late
--- Keep what the worker of a lost run says, beside the task, without touching its status. The
--- lock holds off a delete, which would not see this report and leave it behind.
-with durable as (select fcs.durably()),
-ended as (
-    select ended.*
-      from durable,
-           unnest(
-               %(task_ids)b::uuid[],
-               %(run_ids)b::uuid[],
-               %(statuses)s::fcs.status[],
-               %(errors)s::text[]
-           ) with ordinality as ended (task_id, run_id, status, error, no)
-     where no between 1 and 1000000
-)
-insert into fcs.late_reports (run_id, task_id, status, error, reported_at)
-     select ended.run_id, ended.task_id, ended.status, ended.error, fcs.now()
-       from ended
-       join fcs.tasks on tasks.id = ended.task_id
-      where tasks.status <> ended.status
-         or tasks.run_id is distinct from ended.run_id
-        for key share of tasks
-on conflict (run_id) do nothing
-  returning task_id;
-
 -- name: held
 -- What this process holds, by its own row: for a worker that missed a hint or an answer.
-  select id, status::text, run_id
+  select id, status::text, run_id, cancel_requested_at is not null as is_cancelled
     from fcs.tasks
    where incarnation = %(incarnation)s
      and status in ('dispatched', 'running')

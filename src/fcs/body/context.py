@@ -1,0 +1,134 @@
+"""What a body sees of its own run."""
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from enum import StrEnum
+from time import monotonic
+from typing import Final
+
+import msgspec
+
+from fcs.body.asks import Cancelled
+from fcs.body.journal import Journal
+from fcs.domain.errors import FcsError
+from fcs.domain.ids import RunId, TaskId
+from fcs.domain.text import safe_text
+
+NOTE_MAX: Final = 500
+"""Characters of a note of progress that are kept."""
+
+
+class Ask(StrEnum):
+    """Why a body is asked to end."""
+
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+    SHUTDOWN = "shutdown"
+
+
+class NoRun(FcsError):
+    """There is no run here: the code was not called by a worker."""
+
+    code = "no_run"
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a body has come: `done` of `of`, and a word on it."""
+
+    done: float
+    of: float | None = None
+    note: str = ""
+
+
+class Context:
+    """One run, as its body sees it.
+
+    `id` and `attempt` name the run; `timeout` is in seconds, `None` without one. All of it may
+    be used from any thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: TaskId,
+        run_id: RunId,
+        ty: str,
+        attempt: int = 1,
+        max_attempts: int = 1,
+        timeout: float | None = None,
+        on_progress: Callable[["Context", Progress], None] | None = None,
+    ) -> None:
+        self.id = id
+        self.run_id = run_id
+        self.ty = ty
+        self.attempt = attempt
+        self.max_attempts = max_attempts
+        self.timeout = timeout
+        self.journal = Journal()
+        self._on_progress = on_progress
+        self._deadline = None if timeout is None else monotonic() + timeout
+        self._ask: Ask | None = None
+        self._asked = threading.Event()
+
+    @property
+    def is_last_attempt(self) -> bool:
+        return self.attempt >= self.max_attempts
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the timeout, not below zero; `None` without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - monotonic())
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the body is asked to end, for whatever reason."""
+        return self._asked.is_set()
+
+    @property
+    def asked(self) -> Ask | None:
+        """Why the body is asked to end; `None` when it is not."""
+        return self._ask
+
+    def check(self) -> None:
+        """A safe point: raises `Cancelled` when the body is asked to end."""
+        if self.cancelled:
+            raise Cancelled(str(self._ask))
+
+    def progress(self, done: float, *, of: float | None = None, note: str = "") -> None:
+        """Say how far the body has come; a safe point as well.
+
+        Written down about once a second, so it may be called at every step. Raises `Cancelled`
+        when the body is asked to end.
+        """
+        if self._on_progress is not None:
+            self._on_progress(self, Progress(float(done), of, safe_text(note)[:NOTE_MAX]))
+        self.check()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, in a thread or a process; raises `Cancelled` once the body is asked to end."""
+        self._asked.wait(seconds)
+        self.check()
+
+    def ask(self, why: Ask) -> bool:
+        """Ask the body to end; the first reason counts. For whoever runs the body."""
+        if self._ask is not None:
+            return False
+        self._ask = why
+        self._asked.set()
+        return True
+
+
+CURRENT: Final[ContextVar[Context]] = ContextVar("fcs_run")
+
+
+def current() -> Context:
+    """The run that calls. Raises `NoRun` where there is none."""
+    context = CURRENT.get(None)
+    if context is None:
+        raise NoRun(
+            "fcs.current() was called outside of a task's body",
+            hint="Call it from the function of a task while a worker runs it, or give it a run"
+            " with fcs.testing.",
+        )
+    return context

@@ -1,0 +1,253 @@
+-- The life of a run: what its owner writes, each time with the run's token. The habits are those
+-- of tasks.sql.
+
+-- name: begin
+-- Take up tasks, each under the run id that its worker made beforehand. Sent again after an
+-- unknown answer it gives the same answer, and because it writes, its commit is durable proof
+-- that the run is known. Answers with those that run, or null where it is all of them.
+with durable as (select fcs.durably()),
+wanted as (
+    select wanted.*
+      from durable,
+           unnest(%(task_ids)b::uuid[], %(dispatch_nos)b::int[], %(run_ids)b::uuid[])
+               with ordinality as wanted (task_id, dispatch_no, run_id, no)
+     where no between 1 and 1000000
+  order by task_id
+),
+begun as (
+       update fcs.tasks
+          set status = 'running',
+              run_id = wanted.run_id,
+              attempt = tasks.attempt + (tasks.status = 'dispatched')::int,
+              started_at = case tasks.status when 'dispatched' then fcs.now() else tasks.started_at end,
+              updated_at = fcs.now()
+         from wanted
+        where tasks.id = wanted.task_id
+          and tasks.incarnation is not distinct from %(incarnation)b
+          and tasks.dispatch_no = wanted.dispatch_no
+          and (
+              tasks.status = 'dispatched'
+              or tasks.status = 'running' and tasks.run_id = wanted.run_id
+          )
+    returning tasks.id
+)
+select case
+           when (select count(*) from begun) < cardinality(%(task_ids)b::uuid[])
+           then array(select id from begun)
+       end as task_ids;
+
+-- name: finish
+-- Record how runs ended, and report the free slots in the same breath. Answers with those that
+-- were recorded, or null where it was all of them. `evidence` is for the few runs that leave
+-- more behind than a line.
+with durable as (select fcs.durably()),
+ended as (
+    select ended.*
+      from durable,
+           unnest(
+               %(task_ids)b::uuid[],
+               %(run_ids)b::uuid[],
+               %(statuses)s::fcs.status[],
+               %(errors)s::text[],
+               %(results)s::text[],
+               %(levels)s::text[]
+           ) with ordinality as ended (task_id, run_id, status, error, result, level, no)
+     where no between 1 and 1000000
+  order by task_id
+),
+finished as (
+       update fcs.tasks
+          set status = ended.status,
+              error = ended.error,
+              result = ended.result::jsonb,
+              cancel_level = ended.level,
+              incarnation = null,
+              updated_at = fcs.now()
+         from ended
+        where tasks.id = ended.task_id
+          and tasks.run_id = ended.run_id
+          and tasks.status = 'running'
+    returning tasks.id
+),
+kept as (
+    insert into fcs.attempts (
+                    task_id, attempt, run_id, worker_id, outcome, started_at, ended_at,
+                    error_type, error, trace, logs
+                )
+         select tasks.id,
+                tasks.attempt,
+                evidence.run_id,
+                tasks.worker_id,
+                evidence.outcome,
+                tasks.started_at,
+                fcs.now(),
+                evidence.error_type,
+                evidence.error,
+                evidence.trace,
+                evidence.logs
+           from jsonb_populate_recordset(null::fcs.attempts, %(evidence)s::jsonb) as evidence
+           join finished on finished.id = evidence.task_id
+           join fcs.tasks on tasks.id = finished.id
+)
+select case
+           when (select count(*) from finished) < cardinality(%(task_ids)b::uuid[])
+           then array(select id from finished)
+       end as task_ids,
+       pg_notify('fcs_supervisor', %(report)s::text);
+
+-- name: retry
+-- Let tasks run again, later: an attempt is left, or the body asked for another time. Nothing
+-- that somebody wants to end runs again. Sent again after an unknown answer it finds the
+-- evidence of the first sending.
+with durable as (select fcs.durably()),
+ended as (
+    select ended.*
+      from durable,
+           unnest(
+               %(task_ids)b::uuid[],
+               %(run_ids)b::uuid[],
+               %(errors)s::text[],
+               %(delays)s::float[],
+               %(more_attempts)s::smallint[]
+           ) with ordinality as ended (task_id, run_id, error, delay, more_attempts, no)
+     where no between 1 and 1000000
+  order by task_id
+),
+again as (
+       update fcs.tasks
+          set status = 'pending',
+              worker_id = null,
+              incarnation = null,
+              run_id = null,
+              started_at = null,
+              progress = null,
+              error = ended.error,
+              max_attempts = tasks.max_attempts + ended.more_attempts,
+              due_at = greatest(fcs.now() + make_interval(secs => ended.delay), scheduled_at),
+              updated_at = fcs.now()
+         from ended
+        where tasks.id = ended.task_id
+          and tasks.run_id = ended.run_id
+          and tasks.status = 'running'
+          and tasks.attempt < tasks.max_attempts + ended.more_attempts
+          and tasks.cancel_requested_at is null
+    returning tasks.id
+),
+kept as (
+    insert into fcs.attempts (
+                    task_id, attempt, run_id, worker_id, outcome, started_at, ended_at,
+                    error_type, error, trace, logs
+                )
+         select tasks.id,
+                tasks.attempt,
+                evidence.run_id,
+                tasks.worker_id,
+                evidence.outcome,
+                tasks.started_at,
+                fcs.now(),
+                evidence.error_type,
+                evidence.error,
+                evidence.trace,
+                evidence.logs
+           from jsonb_populate_recordset(null::fcs.attempts, %(evidence)s::jsonb) as evidence
+           join again on again.id = evidence.task_id
+           join fcs.tasks on tasks.id = again.id
+),
+done as (
+    select attempts.task_id
+      from jsonb_populate_recordset(null::fcs.attempts, %(evidence)s::jsonb) as evidence
+      join fcs.attempts
+        on attempts.task_id = evidence.task_id
+       and attempts.run_id = evidence.run_id
+       and attempts.outcome = evidence.outcome
+),
+hint as (
+    select pg_notify(
+               'fcs_supervisor',
+               case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'rescan' end
+           )
+      from again
+    having count(*) > 0
+)
+select array(select id from again union all select task_id from done) as task_ids,
+       pg_notify('fcs_supervisor', %(report)s::text),
+       (select count(*) from hint) as hints;
+
+-- name: release
+-- Give back runs whose body was never started: the attempt does not count.
+with durable as (select fcs.durably()),
+wanted as (
+    select wanted.*
+      from durable,
+           unnest(%(task_ids)b::uuid[], %(run_ids)b::uuid[])
+               with ordinality as wanted (task_id, run_id, no)
+     where no between 1 and 1000000
+  order by task_id
+),
+released as (
+       update fcs.tasks
+          set status = 'pending',
+              worker_id = null,
+              incarnation = null,
+              run_id = null,
+              attempt = tasks.attempt - 1,
+              started_at = null,
+              due_at = greatest(scheduled_at, created_at),
+              updated_at = fcs.now()
+         from wanted
+        where tasks.id = wanted.task_id
+          and tasks.run_id = wanted.run_id
+          and tasks.status = 'running'
+    returning tasks.id
+)
+select array_agg(id) as task_ids,
+       pg_notify(
+           'fcs_supervisor',
+           case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'rescan' end
+       )
+  from released
+having count(*) > 0;
+
+-- name: record_late
+-- Keep what the worker of a lost run says, beside the task, without touching its status. The
+-- lock holds off a delete, which would not see this report and leave it behind.
+with durable as (select fcs.durably()),
+ended as (
+    select ended.*
+      from durable,
+           unnest(
+               %(task_ids)b::uuid[],
+               %(run_ids)b::uuid[],
+               %(statuses)s::fcs.status[],
+               %(errors)s::text[]
+           ) with ordinality as ended (task_id, run_id, status, error, no)
+     where no between 1 and 1000000
+)
+insert into fcs.late_reports (run_id, task_id, status, error, reported_at)
+     select ended.run_id, ended.task_id, ended.status, ended.error, fcs.now()
+       from ended
+       join fcs.tasks on tasks.id = ended.task_id
+      where tasks.status <> ended.status
+         or tasks.run_id is distinct from ended.run_id
+        for key share of tasks
+on conflict (run_id) do nothing
+  returning task_id;
+
+
+-- name: report_progress
+-- How far bodies have come.
+with told as (
+    select told.*
+      from unnest(%(task_ids)b::uuid[], %(run_ids)b::uuid[], %(progress)s::text[])
+               with ordinality as told (task_id, run_id, progress, no)
+     where no between 1 and 1000000
+  order by task_id
+)
+   update fcs.tasks
+      set progress = told.progress::jsonb,
+          updated_at = fcs.now()
+     from told
+    where tasks.id = told.task_id
+      and tasks.run_id = told.run_id
+      and tasks.status = 'running'
+returning tasks.id;

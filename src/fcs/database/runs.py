@@ -1,0 +1,176 @@
+"""Runs in the database: one function for each statement of `queries/runs.sql`.
+
+All of them may be sent twice: each names the run, and says what it finds done as done.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from fcs.database.arrays import UuidArray
+from fcs.database.connect import Connection
+from fcs.database.sql import load
+from fcs.domain.ids import Incarnation, RunId, TaskId
+from fcs.domain.task import AttemptOutcome, Status, StopLevel
+
+_SQL = load("runs")
+_json = msgspec.json.Encoder()
+
+
+class Beginning(NamedTuple):
+    """What a worker shows to begin a task."""
+
+    task_id: TaskId
+    dispatch_no: int
+    run_id: RunId
+
+
+class Evidence(NamedTuple):
+    """What a run leaves behind beside its task's row; safe text throughout."""
+
+    outcome: AttemptOutcome
+    error_type: str | None = None
+    error: str | None = None
+    trace: str | None = None
+    logs: str | None = None
+
+
+class Ending(NamedTuple):
+    """How a run ended that was its task's last. `result` is JSON."""
+
+    task_id: TaskId
+    run_id: RunId
+    status: Status
+    error: str | None = None
+    result: str | None = None
+    level: StopLevel | None = None
+    evidence: Evidence | None = None
+
+
+class Again(NamedTuple):
+    """A run after which its task is to run again, in `delay` seconds; with `more_attempts` for
+    a run that shall not count."""
+
+    task_id: TaskId
+    run_id: RunId
+    delay: float
+    evidence: Evidence
+    more_attempts: int = 0
+
+    @property
+    def as_last(self) -> Ending:
+        """The same run, where its task may not run again after all."""
+        status, level = _AS_LAST[self.evidence.outcome]
+        return Ending(
+            self.task_id, self.run_id, status, self.evidence.error, None, level, self.evidence
+        )
+
+
+_AS_LAST = {
+    AttemptOutcome.FAILED: (Status.FAILED, None),
+    AttemptOutcome.INTERRUPTED: (Status.INTERRUPTED, None),
+    AttemptOutcome.SNOOZED: (Status.CANCELLED, StopLevel.BEFORE_START),
+}
+
+
+async def begin(
+    db: Connection, incarnation: Incarnation, beginnings: Sequence[Beginning]
+) -> set[TaskId]:
+    """Take tasks up; return those that now run under the run ids shown."""
+    params = {
+        "incarnation": incarnation,
+        "task_ids": UuidArray(beginning.task_id for beginning in beginnings),
+        "dispatch_nos": [beginning.dispatch_no for beginning in beginnings],
+        "run_ids": UuidArray(beginning.run_id for beginning in beginnings),
+    }
+    row = await (await db.execute(_SQL["begin"], params, binary=True)).fetchone()
+    assert row is not None, "begin always answers"
+    if row[0] is None:
+        return {beginning.task_id for beginning in beginnings}
+    return set(row[0])
+
+
+async def finish(db: Connection, endings: Sequence[Ending], report: str) -> set[TaskId]:
+    """Record how runs ended; return those that were still these runs' to finish.
+
+    `report` is the worker's account of itself, sent along to the supervisor.
+    """
+    params = _endings(endings) | {
+        "results": [ending.result for ending in endings],
+        "levels": [ending.level for ending in endings],
+        "evidence": _evidence(endings),
+        "report": report,
+    }
+    row = await (await db.execute(_SQL["finish"], params, binary=True)).fetchone()
+    assert row is not None, "finish always answers"
+    if row[0] is None:
+        return {ending.task_id for ending in endings}
+    return set(row[0])
+
+
+async def retry(db: Connection, agains: Sequence[Again], report: str) -> set[TaskId]:
+    """Return tasks to pending for another attempt; return those that may have one."""
+    params = {
+        "task_ids": UuidArray(again.task_id for again in agains),
+        "run_ids": UuidArray(again.run_id for again in agains),
+        "errors": [again.evidence.error for again in agains],
+        "delays": [again.delay for again in agains],
+        "more_attempts": [again.more_attempts for again in agains],
+        "evidence": _evidence(agains),
+        "report": report,
+    }
+    row = await (await db.execute(_SQL["retry"], params)).fetchone()
+    assert row is not None, "retry always answers"
+    return set(row[0])
+
+
+async def release(db: Connection, runs: Sequence[tuple[TaskId, RunId]]) -> set[TaskId]:
+    """Return runs whose body was never started to pending, the attempt given back."""
+    params = {"task_ids": [task for task, _ in runs], "run_ids": [run for _, run in runs]}
+    return _first(await (await db.execute(_SQL["release"], params)).fetchone())
+
+
+async def record_late(db: Connection, endings: Sequence[Ending]) -> set[TaskId]:
+    """Keep reports of runs that were lost, as evidence; return the tasks concerned.
+
+    A report that merely repeats what the row says is not late, and is not kept.
+    """
+    cursor = await db.execute(_SQL["record_late"], _endings(endings))
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def report_progress(
+    db: Connection, progress: Mapping[tuple[TaskId, RunId], str]
+) -> set[TaskId]:
+    """Write down how far runs have come, as JSON; return the tasks that these runs still own."""
+    params = {
+        "task_ids": UuidArray(task_id for task_id, _ in progress),
+        "run_ids": UuidArray(run_id for _, run_id in progress),
+        "progress": list(progress.values()),
+    }
+    cursor = await db.execute(_SQL["report_progress"], params)
+    return {row[0] for row in await cursor.fetchall()}
+
+
+def _endings(endings: Sequence[Ending]) -> dict[str, Any]:
+    return {
+        "task_ids": UuidArray(ending.task_id for ending in endings),
+        "run_ids": UuidArray(ending.run_id for ending in endings),
+        "statuses": [str(ending.status) for ending in endings],
+        "errors": [ending.error for ending in endings],
+    }
+
+
+def _evidence(ends: Sequence[Ending] | Sequence[Again]) -> str:
+    return _json.encode(
+        [
+            {"task_id": end.task_id, "run_id": end.run_id, **end.evidence._asdict()}
+            for end in ends
+            if end.evidence is not None
+        ]
+    ).decode()
+
+
+def _first(row: tuple[Any, ...] | None) -> set[TaskId]:
+    return set(row[0]) if row else set()

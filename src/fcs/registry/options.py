@@ -1,0 +1,90 @@
+"""The options of a task type, checked where they come in."""
+
+from enum import StrEnum
+from typing import Final, TypedDict
+
+from fcs.domain.durations import Duration, seconds_of
+from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.outcome import Backoff
+from fcs.domain.task import OnInterrupt
+
+ATTEMPTS_MAX: Final = 10_000
+
+ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
+
+
+class Isolation(StrEnum):
+    """Where bodies of a type run."""
+
+    LOOP = "loop"
+    """On the worker's event loop: `async def`."""
+    THREAD = "thread"
+    """In a thread of the worker: plain `def`."""
+    PROCESS = "process"
+    """In a child process."""
+
+
+class TaskOptions(TypedDict, total=False):
+    """What `@app.task(...)` knows.
+
+    `name` is the function's own unless given. `max_attempts` is how many times the body may be
+    started, `backoff` how long to wait in between; errors of the types `give_up_on` are not worth
+    another attempt. `on_interrupt="retry"` starts another attempt also when a worker died in the
+    middle of the body, who knows where. `timeout` is for each run.
+    """
+
+    name: str | None
+    queue: str
+    priority: int
+    max_attempts: int
+    backoff: Backoff
+    give_up_on: ErrorTypes
+    timeout: Duration | None
+    on_interrupt: str
+
+
+def check_attempts(attempts: int) -> int:
+    """Return a number of attempts, or raise `InvalidInput`."""
+    if 1 <= attempts <= ATTEMPTS_MAX:
+        return attempts
+    raise _invalid(
+        "/max_attempts",
+        f"max_attempts {str(attempts)[:20]} is out of range",
+        f"Choose 1 (run at most once) to {ATTEMPTS_MAX}.",
+    )
+
+
+def check_timeout(timeout: Duration | None) -> float | None:
+    """Return a timeout in seconds, or raise `InvalidInput`."""
+    if timeout is None:
+        return None
+    seconds = seconds_of(timeout)
+    if seconds > 0:
+        return seconds
+    raise _invalid("/timeout", "the timeout must be longer than nothing", "Leave it out for none.")
+
+
+def check_on_interrupt(word: str) -> OnInterrupt:
+    """Return what to do when a worker dies, or raise `InvalidInput`."""
+    try:
+        return OnInterrupt(word)
+    except ValueError:
+        raise _invalid(
+            "/on_interrupt",
+            f"{str(word)[:50]!r} is no answer to an interrupt",
+            'Say "interrupt" (the default) or "retry".',
+        ) from None
+
+
+def check_backoff(backoff: Backoff) -> Backoff:
+    """Return a backoff, or raise `InvalidInput`."""
+    if backoff.first >= 0 and backoff.factor >= 1 and backoff.cap >= 0:
+        return backoff
+    raise _invalid(
+        "/backoff", f"{backoff} makes no sense", "No time may be negative, the factor at least 1."
+    )
+
+
+def _invalid(pointer: str, message: str, hint: str) -> InvalidInput:
+    text = f"{message[0].upper()}{message[1:]}."
+    return InvalidInput(text, hint=hint, problems=[Problem(pointer, message)])

@@ -1,0 +1,83 @@
+"""From the outcome of a body to what is written down about its run."""
+
+import logging
+from random import Random
+
+from fcs.database.runs import Again, Ending, Evidence
+from fcs.domain.outcome import (
+    Failed,
+    Interrupted,
+    Outcome,
+    Snoozed,
+    Stopped,
+    Succeeded,
+    next_attempt_in,
+)
+from fcs.domain.task import AttemptOutcome, Status, StopLevel
+from fcs.worker.executor import Run
+
+log = logging.getLogger(__name__)
+
+_STOPPED = {
+    StopLevel.FLAG: "cancelled; the body left when asked",
+    StopLevel.CANCEL: "cancelled; the async body was cancelled where it awaited",
+    StopLevel.KILL: "cancelled; its process was killed",
+}
+
+
+def ending_of(run: Run, outcome: Outcome, rng: Random) -> Ending | Again:
+    """What the database is to be told."""
+    evidence = _evidence(outcome, run.context.journal.text())
+    _log(run, outcome)
+    delay = next_attempt_in(outcome, run.allowance, rng)
+    if delay is not None and evidence is not None:
+        more = 1 if isinstance(outcome, Snoozed) else 0
+        return Again(run.context.id, run.context.run_id, delay, evidence, more)
+    return Ending(
+        run.context.id,
+        run.context.run_id,
+        _status(outcome),
+        evidence.error if evidence else None,
+        outcome.result if isinstance(outcome, Succeeded) else None,
+        outcome.level if isinstance(outcome, Stopped) else None,
+        evidence,
+    )
+
+
+def _status(outcome: Outcome) -> Status:
+    match outcome:
+        case Succeeded():
+            return Status.SUCCEEDED
+        case Stopped():
+            return Status.CANCELLED
+        case Interrupted():
+            return Status.INTERRUPTED
+    return Status.FAILED
+
+
+def _evidence(outcome: Outcome, logs: str | None) -> Evidence | None:
+    match outcome:
+        case Succeeded():
+            return Evidence(AttemptOutcome.SUCCEEDED, logs=logs) if logs else None
+        case Failed():
+            return Evidence(
+                AttemptOutcome.FAILED, outcome.error_type, outcome.error, outcome.trace, logs
+            )
+        case Snoozed():
+            return Evidence(AttemptOutcome.SNOOZED, None, outcome.reason or None, None, logs)
+        case Stopped():
+            return Evidence(AttemptOutcome.CANCELLED, None, _STOPPED[outcome.level], None, logs)
+        case Interrupted():
+            return Evidence(AttemptOutcome.INTERRUPTED, None, outcome.reason, None, logs)
+
+
+def _log(run: Run, outcome: Outcome) -> None:
+    if isinstance(outcome, Failed):
+        log.warning(
+            "task failed: %s attempt=%d/%d error=%s\n%s",
+            run,
+            run.allowance.attempt,
+            run.allowance.max_attempts,
+            outcome.error,
+            outcome.trace or "(no traceback)",
+        )

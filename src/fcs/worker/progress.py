@@ -1,0 +1,44 @@
+"""Progress: how far bodies have come, written down about once a second."""
+
+import asyncio
+from random import Random
+
+import msgspec
+
+from fcs.body.context import Context, Progress
+from fcs.database import runs
+from fcs.database.connect import Connection
+from fcs.database.line import Line
+from fcs.domain.ids import RunId, TaskId
+
+INTERVAL = 1.0
+
+
+class ProgressReporter:
+    """Keeps the latest word of each run; bodies in threads may speak at any time."""
+
+    def __init__(self, url: str, *, rng: Random) -> None:
+        self._line = Line(url, part="worker progress", rng=rng)
+        self._told: dict[tuple[TaskId, RunId], Progress] = {}
+
+    def tell(self, context: Context, progress: Progress) -> None:
+        self._told[context.id, context.run_id] = progress
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(INTERVAL)
+                if self._told:
+                    await self._write()
+        finally:
+            await self._line.close()
+
+    async def _write(self) -> None:
+        told, self._told = self._told, {}
+        texts = {key: msgspec.json.encode(progress).decode() for key, progress in told.items()}
+
+        async def write(db: Connection) -> set[TaskId]:
+            return await runs.report_progress(db, texts)
+
+        await self._line.carry_out(write)
