@@ -8,20 +8,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fcs.body import Cancelled as Cancelled
+    from fcs.body import Context as Context
+    from fcs.body import GiveUp as GiveUp
+    from fcs.body import Retry as Retry
+    from fcs.body import Snooze as Snooze
+    from fcs.body import current as current
     from fcs.client.app import App as App
     from fcs.client.task import Task as Task
     from fcs.domain.errors import FcsError as FcsError
+    from fcs.domain.outcome import Backoff as Backoff
     from fcs.domain.task import Status as Status
 
 __version__ = "0.1.0"
-__all__ = ["App", "FcsError", "Status", "Task"]
 
 _HOMES = {
     "App": "fcs.client.app",
-    "Task": "fcs.client.task",
+    "Backoff": "fcs.domain.outcome",
+    "Cancelled": "fcs.body.asks",
+    "Context": "fcs.body.context",
     "FcsError": "fcs.domain.errors",
+    "GiveUp": "fcs.body.asks",
+    "Retry": "fcs.body.asks",
+    "Snooze": "fcs.body.asks",
     "Status": "fcs.domain.task",
+    "Task": "fcs.client.task",
+    "current": "fcs.body.context",
 }
+
+__all__ = [
+    "App",
+    "Backoff",
+    "Cancelled",
+    "Context",
+    "FcsError",
+    "GiveUp",
+    "Retry",
+    "Snooze",
+    "Status",
+    "Task",
+    "current",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,8 @@ from tests.database.scene import (
 
 from fcs.database import insights, runs, tasks
 from fcs.database.connect import Connection
-from fcs.domain.task import FINAL, LateReport, Status
+from fcs.database.runs import Evidence
+from fcs.domain.task import FINAL, AttemptOutcome, LateReport, Status
 
 ENDS = [Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED]
 
@@ -51,6 +52,33 @@ async def test_the_owner_ends_its_run(db: Connection, end: Status) -> None:
     assert ended["incarnation"] is None
     assert ended["worker_id"] == worker_id(7)  # who did it stays known
     assert (ended["started_at"], ended["updated_at"]) == (NOON, NOON + SECOND)
+
+
+async def test_a_result_is_kept_and_a_plain_success_leaves_no_other_trace(db: Connection) -> None:
+    await add_running(db, 7, 1, 2)
+    await runs.finish(db, [ending(1)._replace(result='{"n": [1, null]}'), ending(2)], "report")
+
+    assert (await row(db, 1))["result"] == {"n": [1, None]}
+    assert (await row(db, 2))["result"] is None
+    assert await rows(db, "select * from fcs.attempts") == []
+
+
+async def test_what_a_run_left_behind_is_kept(db: Connection) -> None:
+    await add_running(db, 7, 1, 2, 3)
+    evidence = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch", "line 1", "said hello")
+    failed = ending(1, Status.FAILED)._replace(evidence=evidence)
+    not_ours = ending(3, Status.FAILED, run=99)._replace(evidence=evidence)
+    await freeze(db, NOON + SECOND)
+    assert await runs.finish(db, [failed, ending(2), not_ours], "report") == {
+        task_id(1),
+        task_id(2),
+    }
+
+    [kept] = await rows(db, "select * from fcs.attempts")
+    assert (kept["task_id"], kept["attempt"], kept["run_id"]) == (task_id(1), 1, run_id(1))
+    assert (kept["started_at"], kept["ended_at"]) == (NOON, NOON + SECOND)
+    texts = ("error_type", "error", "trace", "logs")
+    assert [kept[name] for name in texts] == ["ValueError", "ouch", "line 1", "said hello"]
 
 
 async def test_nobody_else_ends_it(db: Connection) -> None:

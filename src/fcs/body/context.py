@@ -36,8 +36,8 @@ class NoRun(FcsError):
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a body has come: `done` of `of`, and a word on it."""
 
-    done: float
-    of: float | None = None
+    done: int | float
+    of: int | float | None = None
     note: str = ""
 
 
@@ -102,7 +102,7 @@ class Context:
         when the body is asked to end.
         """
         if self._on_progress is not None:
-            self._on_progress(self, Progress(float(done), of, safe_text(note)[:NOTE_MAX]))
+            self._on_progress(self, Progress(done, of, safe_text(note)[:NOTE_MAX]))
         self.check()
 
     def sleep(self, seconds: float) -> None:
