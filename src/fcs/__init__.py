@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from fcs.client.app import App as App
     from fcs.client.task import Task as Task
     from fcs.domain.errors import FcsError as FcsError
+    from fcs.domain.errors import TaskCancelled as TaskCancelled
+    from fcs.domain.errors import TaskFailed as TaskFailed
+    from fcs.domain.errors import WaitTimeout as WaitTimeout
     from fcs.domain.outcome import Backoff as Backoff
     from fcs.domain.task import Status as Status
 
@@ -33,6 +36,9 @@ _HOMES = {
     "Snooze": "fcs.body.asks",
     "Status": "fcs.domain.task",
     "Task": "fcs.client.task",
+    "TaskCancelled": "fcs.domain.errors",
+    "TaskFailed": "fcs.domain.errors",
+    "WaitTimeout": "fcs.domain.errors",
     "current": "fcs.body.context",
 }
 
@@ -47,6 +53,9 @@ __all__ = [
     "Snooze",
     "Status",
     "Task",
+    "TaskCancelled",
+    "TaskFailed",
+    "WaitTimeout",
     "current",
 ]
 

@@ -18,7 +18,6 @@ from tests.database.scene import (
 
 from fcs.database import runs, tasks
 from fcs.database.connect import Connection
-from fcs.database.tasks import Deletion
 from fcs.domain.task import Status
 
 
@@ -30,7 +29,7 @@ async def _workers(db: Connection) -> None:
 async def test_a_pending_task_is_deleted(db: Connection) -> None:
     await add_tasks(db, 1, 2)
 
-    assert await tasks.delete(db, task_id(1)) is Deletion.DELETED
+    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Status.PENDING}
     assert [await status(db, n) for n in (1, 2)] == [None, "pending"]
 
 
@@ -39,7 +38,7 @@ async def test_a_dispatched_task_comes_off_the_account_of_its_worker(db: Connect
     await add_dispatched(db, 7, 1, 2)
     await add_dispatched(db, 8, 3)
 
-    assert await tasks.delete(db, task_id(1)) is Deletion.DELETED
+    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Status.DISPATCHED}
     assert [(await worker_row(db, n))["tasks_sent"] for n in (7, 8)] == [1, 1]
     assert await runs.begin(db, incarnation(7), [beginning(1)]) == set()
 
@@ -48,7 +47,7 @@ async def test_a_dispatched_task_comes_off_the_account_of_its_worker(db: Connect
 async def test_a_final_task_is_deleted(db: Connection, end: Status) -> None:
     await add_final(db, 7, 1, end)
 
-    assert await tasks.delete(db, task_id(1)) is Deletion.DELETED
+    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): end}
     assert (await worker_row(db, 7))["tasks_sent"] == 1
 
 
@@ -56,23 +55,37 @@ async def test_a_running_task_is_not_deleted(db: Connection) -> None:
     """F-19: the seed allows it; then its end hits nothing, and its history is gone."""
     await add_running(db, 7, 1)
 
-    assert await tasks.delete(db, task_id(1)) is Deletion.RUNNING
+    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Status.RUNNING}
     assert await status(db, 1) == "running"
     assert (await worker_row(db, 7))["tasks_sent"] == 1
 
 
 async def test_what_is_not_there_is_missing(db: Connection) -> None:
     await add_tasks(db, 1)
-    await tasks.delete(db, task_id(1))
+    await tasks.delete(db, [task_id(1)])
 
-    assert await tasks.delete(db, task_id(1)) is Deletion.MISSING
+    assert await tasks.delete(db, [task_id(1)]) == {}
+
+
+async def test_many_are_deleted_together_save_those_that_run(db: Connection) -> None:
+    await add_tasks(db, 1)
+    await add_dispatched(db, 7, 2, 3)
+    await add_running(db, 8, 4)
+
+    found = await tasks.delete(db, [task_id(n) for n in (1, 2, 3, 4, 5)])
+
+    assert {id.int: str(status) for id, status in found.items()} == {
+        1: "pending", 2: "dispatched", 3: "dispatched", 4: "running",
+    }  # fmt: skip
+    assert [await status(db, n) for n in (1, 2, 3, 4)] == [None, None, None, "running"]
+    assert [(await worker_row(db, n))["tasks_sent"] for n in (7, 8)] == [0, 1]
 
 
 async def test_its_late_reports_go_along(db: Connection) -> None:
     await add_running(db, 7, 1, 2)
     await tasks.reap(db, incarnation(7), reason="it was silent")
     await runs.record_late(db, [ending(1), ending(2)])
-    await tasks.delete(db, task_id(1))
+    await tasks.delete(db, [task_id(1)])
 
     [kept] = await rows(db, "select task_id from fcs.late_reports")
     assert kept["task_id"] == task_id(2)
@@ -83,6 +96,6 @@ async def test_a_late_report_of_a_running_task_stays_when_deleting_is_refused(
 ) -> None:
     await add_running(db, 7, 1)
     await runs.record_late(db, [ending(1, run=99)])
-    await tasks.delete(db, task_id(1))
+    await tasks.delete(db, [task_id(1)])
 
     assert len(await rows(db, "select from fcs.late_reports")) == 1

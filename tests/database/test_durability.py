@@ -111,7 +111,7 @@ async def reap(db: Connection) -> None:
 
 
 async def delete(db: Connection) -> None:
-    await tasks.delete(db, task_id(1))
+    await tasks.delete(db, [task_id(1)])
 
 
 async def record_late(db: Connection) -> None:

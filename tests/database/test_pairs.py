@@ -102,7 +102,7 @@ async def settle(db: Connection) -> Any:
 
 
 async def delete(db: Connection) -> Any:
-    return await tasks.delete(db, task_id(1))
+    return await tasks.delete(db, [task_id(1)])
 
 
 async def cancel(db: Connection) -> Any:

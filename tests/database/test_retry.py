@@ -98,7 +98,7 @@ async def test_what_happened_in_the_attempt_is_kept(db: Connection) -> None:
 async def test_it_goes_with_its_task(db: Connection) -> None:
     await add_retried(db, 1)
     await runs.retry(db, [again(1)], "report")
-    await tasks.delete(db, task_id(1))
+    await tasks.delete(db, [task_id(1)])
 
     assert await attempts(db, 1) == []
 

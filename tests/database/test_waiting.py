@@ -26,7 +26,7 @@ from tests.database.scene import (
 
 from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
-from fcs.database.tasks import Deletion, Overdue
+from fcs.database.tasks import Overdue
 from fcs.domain.task import Status
 
 W, RIVAL = incarnation(7), incarnation(8)
@@ -179,7 +179,7 @@ async def test_a_dispatch_that_came_first_is_reaped_with_the_rest(stage: Stage) 
     "act",
     [
         lambda db: tasks.take_back(db, [Overdue(task_id(1), W, 1, 99.0)]),
-        lambda db: tasks.delete(db, task_id(1)),
+        lambda db: tasks.delete(db, [task_id(1)]),
         lambda db: workers.settle_account(db, W, tasks_sent=1, tasks_taken=0),
         lambda db: workers.lock_registration(db, worker_id(7)),
         lambda db: workers.drain(db, W),
@@ -323,10 +323,10 @@ async def test_a_take_back_waits_for_its_own_workers_only(stage: Stage) -> None:
 async def test_a_task_that_is_deleted_is_not_dispatched(stage: Stage) -> None:
     await add_tasks(stage.observer, 1)
     played = await stage.play(
-        lambda db: tasks.delete(db, task_id(1)), lambda db: tasks.dispatch(db, to(7, 1))
+        lambda db: tasks.delete(db, [task_id(1)]), lambda db: tasks.dispatch(db, to(7, 1))
     )
 
-    assert (played.first, played.second) == (Deletion.DELETED, frozenset())
+    assert (played.first, played.second) == ({task_id(1): Status.PENDING}, frozenset())
     assert (await worker_row(stage.observer, 7))["tasks_sent"] == 0
 
 
@@ -334,19 +334,19 @@ async def test_a_task_that_is_deleted_while_it_is_dispatched_costs_no_slot(stage
     """CAP: the delete had looked at the row before, when it had no worker yet."""
     await add_tasks(stage.observer, 1)
     played = await stage.play(
-        lambda db: tasks.dispatch(db, to(7, 1)), lambda db: tasks.delete(db, task_id(1))
+        lambda db: tasks.dispatch(db, to(7, 1)), lambda db: tasks.delete(db, [task_id(1)])
     )
 
-    assert (played.second, played.waited) == (Deletion.DELETED, True)
+    assert (played.second, played.waited) == ({task_id(1): Status.DISPATCHED}, True)
     assert (await worker_row(stage.observer, 7))["tasks_sent"] == 0
 
 
 async def test_a_task_that_begins_is_not_deleted(stage: Stage) -> None:
     """F-19."""
     await add_dispatched(stage.observer, 7, 1)
-    played = await stage.play(begin(), lambda db: tasks.delete(db, task_id(1)))
+    played = await stage.play(begin(), lambda db: tasks.delete(db, [task_id(1)]))
 
-    assert (played.second, played.waited) == (Deletion.RUNNING, True)
+    assert (played.second, played.waited) == ({task_id(1): Status.RUNNING}, True)
     assert (await worker_row(stage.observer, 7))["tasks_sent"] == 1
 
 

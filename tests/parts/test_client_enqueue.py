@@ -29,7 +29,7 @@ TASKS = "select count(*) from fcs.tasks"
 NOWHERE = "postgresql://127.0.0.1:1/nothing"
 TOMORROW = datetime(2999, 1, 1, 9, 30, 15, 123456, tzinfo=timezone(timedelta(hours=2)))
 
-Mail = Handler[..., None]
+Mail = Handler[..., None, None]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_an_app_without_a_database_says_what_to_set(monkeypatch: pytest.MonkeyPa
         assert "FCS_DATABASE" in raised.value.hint
 
 
-async def _enqueue(handler: Handler[[], None]) -> None:
+async def _enqueue(handler: Handler[[], None, None]) -> None:
     await handler.enqueue()
 
 
@@ -92,7 +92,7 @@ def test_the_database_is_named_by_the_app_then_by_the_environment(
         asyncio.run(app.close())
 
 
-Create = Callable[[Mail], Awaitable[list[Task]]]
+Create = Callable[[Mail], Awaitable[list[Task[Any]]]]
 
 CREATE: dict[str, Create] = {}
 
@@ -103,22 +103,22 @@ def way(create: Create) -> Create:
 
 
 @way
-async def enqueue(mail: Mail) -> list[Task]:
+async def enqueue(mail: Mail) -> list[Task[Any]]:
     return [await mail.enqueue("ann"), await mail.enqueue(to="ben", copies=2)]
 
 
 @way
-async def enqueue_sync(mail: Mail) -> list[Task]:
+async def enqueue_sync(mail: Mail) -> list[Task[Any]]:
     return [mail.enqueue_sync("ann"), mail.enqueue_sync(to="ben", copies=2)]
 
 
 @way
-async def enqueue_many(mail: Mail) -> list[Task]:
+async def enqueue_many(mail: Mail) -> list[Task[Any]]:
     return await mail.enqueue_many([{"to": "ann"}, {"to": "ben", "copies": 2}])
 
 
 @way
-async def enqueue_many_sync(mail: Mail) -> list[Task]:
+async def enqueue_many_sync(mail: Mail) -> list[Task[Any]]:
     return mail.enqueue_many_sync({"to": to} | more for to, more in FEW)
 
 

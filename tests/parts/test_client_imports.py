@@ -31,7 +31,7 @@ def test_an_app_loads_no_server() -> None:
     assert "psycopg" in loaded
     assert loaded & SERVERS == set()
     parts = {name.split(".")[1] for name in loaded if name.startswith("fcs.")}
-    assert parts == {"client", "database", "domain", "registry"}
+    assert parts == {"body", "client", "database", "domain", "registry"}
 
 
 PROGRAM = """

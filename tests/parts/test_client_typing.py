@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from fcs import App
+from fcs import App, Status, Task
 
 app = App()
 
@@ -24,6 +24,11 @@ def mail(to: str) -> int:
     return 1
 
 
+@app.task(max_attempts=3)
+async def count() -> int:
+    return 1
+
+
 async def right(db: psycopg.AsyncConnection, own: psycopg.Connection) -> None:
     task = await greet.enqueue("Ann", times=2)
     (await task.wait(timeout=10)).status.is_final
@@ -33,6 +38,11 @@ async def right(db: psycopg.AsyncConnection, own: psycopg.Connection) -> None:
     await mail.using(connection=db).enqueue("ann@example.org")
     mail.using(connection=own).enqueue_sync("ann@example.org")
     await greet.enqueue_many([{"name": "Ann"}, {"name": "Ben", "times": 2}])
+    sent: int = await mail.enqueue_sync("ann@example.org").result(timeout=1)
+    counted: int = (await count.enqueue()).result_sync()
+    counts: list[Task[int]] = await count.using(delay="5m").enqueue_many([{}])
+    again: Task[int] = await counts[0].retry()
+    ended: Status = await again.cancel("no need")
 
 
 async def wrong() -> None:
@@ -45,7 +55,10 @@ async def wrong() -> None:
     mail.using(priority="high")  # arg-type
     mail.using(when=3)  # call-arg
     text: str = mail("ann@example.org")  # assignment
-    mail.enqueue_sync("ann@example.org").result  # attr-defined
+    sent: str = mail.enqueue_sync("ann@example.org").result_sync()  # assignment
+    counted: str = (await count.enqueue()).result_sync()  # assignment
+    found: int = app.find("…").result()  # assignment
+    doubled: Task[str] = await count.enqueue()  # assignment
 """
 
 

@@ -39,7 +39,7 @@ from fcs.supervisor import runtime
 LISTEN = 'listen "fcs_supervisor"'
 
 
-Noop = Handler[[], Coroutine[Any, Any, None]]
+Noop = Handler[[], Coroutine[Any, Any, None], None]
 
 
 @pytest.fixture

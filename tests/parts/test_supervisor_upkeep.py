@@ -32,7 +32,7 @@ CHASING = replace(CALM, hint_again_after=0.2, take_back_after=0.6)
 STRICT = Settings(beat_interval=0.1, lease=0.6, survey_interval=0.1, rescan_interval=0.2)
 
 
-Noop = Handler[[], Coroutine[Any, Any, None]]
+Noop = Handler[[], Coroutine[Any, Any, None], None]
 
 
 @pytest.fixture
@@ -79,11 +79,11 @@ async def test_a_slow_worker_is_reminded_and_keeps_its_task(
             await slow.begin(task.id)
 
 
-async def dispatches(db: Connection, task: Task) -> int:
+async def dispatches(db: Connection, task: Task[Any]) -> int:
     return await count(db, "select dispatch_no from fcs.tasks where id = %s", task.id)
 
 
-async def taken_back(db: Connection, task: Task) -> bool:
+async def taken_back(db: Connection, task: Task[Any]) -> bool:
     seen = await view(db, task.id)
     return seen.status is Status.PENDING or await dispatches(db, task) > 1
 

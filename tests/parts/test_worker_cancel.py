@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 from tests.parts.stage import reach, supervising, until_so, view, working
@@ -20,11 +21,11 @@ LISTENING = Settings(beat_interval=20, lease=60, survey_interval=0.1, rescan_int
 """The worker hears of a cancel by its hint only."""
 
 
-async def cancel(db: Connection, task: Task) -> None:
+async def cancel(db: Connection, task: Task[Any]) -> None:
     assert await tasks.cancel(db, [task.id], reason="no need") == {task.id: Status.RUNNING}
 
 
-async def stopped(db: Connection, task: Task) -> tuple[StopLevel | None, str | None]:
+async def stopped(db: Connection, task: Task[Any]) -> tuple[StopLevel | None, str | None]:
     [end] = await reach(db, [task.id], Status.CANCELLED)
     assert end.cancel is not None
     return end.cancel.level, end.error

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from typing import Any
 
 import pytest
 from tests.parts.stage import count, reach, supervising, until, view, working
@@ -16,7 +17,7 @@ from fcs.domain.task import TaskView
 AT_ONCE = Backoff(first=0)
 
 
-async def outcomes(db: Connection, task: Task) -> list[tuple[str, str | None]]:
+async def outcomes(db: Connection, task: Task[Any]) -> list[tuple[str, str | None]]:
     cursor = await db.execute(
         "select outcome, error from fcs.attempts where task_id = %s order by attempt", [task.id]
     )
@@ -104,7 +105,7 @@ async def test_a_body_asks_for_another_attempt_at_a_time_of_its_own(
     assert 3_500 < (waiting.due_at - waiting.updated_at).total_seconds() <= 3_600
 
 
-async def waiting_again(db: Connection, task: Task) -> list[TaskView] | None:
+async def waiting_again(db: Connection, task: Task[Any]) -> list[TaskView] | None:
     found = await view(db, task.id)
     return [found] if found.status is Status.PENDING and found.attempt else None
 
@@ -255,7 +256,7 @@ async def test_progress_is_written_down_while_the_body_runs(
     assert await count(db, "select count(*) from fcs.attempts") == 0
 
 
-async def with_progress(db: Connection, task: Task) -> TaskView | None:
+async def with_progress(db: Connection, task: Task[Any]) -> TaskView | None:
     found = await view(db, task.id)
     return found if found.progress_text else None
 

@@ -1,7 +1,7 @@
 """The app: task types by decoration, and the database that their tasks go to."""
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, Unpack, overload
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 from uuid import UUID
 
 from fcs.client.handler import Handler
@@ -13,6 +13,19 @@ from fcs.registry import Registry, TaskOptions, TaskType
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Decorator(Protocol):
+    """Makes a handler of a function."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> Handler[P, Coroutine[Any, Any, T], T]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Handler[P, R, R]: ...
 
 
 class App:
@@ -27,14 +40,19 @@ class App:
         self.registry = Registry()
 
     @overload
-    def task(self, function: Callable[P, R]) -> Handler[P, R]: ...
+    def task(
+        self, function: Callable[P, Coroutine[Any, Any, T]]
+    ) -> Handler[P, Coroutine[Any, Any, T], T]: ...
 
     @overload
-    def task(self, **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Handler[P, R]]: ...
+    def task(self, function: Callable[P, R]) -> Handler[P, R, R]: ...
+
+    @overload
+    def task(self, **options: Unpack[TaskOptions]) -> Decorator: ...
 
     def task(
-        self, function: Callable[P, R] | None = None, **options: Unpack[TaskOptions]
-    ) -> Handler[P, R] | Callable[[Callable[P, R]], Handler[P, R]]:
+        self, function: Callable[..., Any] | None = None, **options: Unpack[TaskOptions]
+    ) -> Handler[Any, Any, Any] | Decorator:
         """Make a task type of a function, as `@app.task` or `@app.task(queue="mail")`.
 
         `async def` runs on the worker's event loop, plain `def` in a thread. The arguments
@@ -45,14 +63,14 @@ class App:
         the name is taken.
         """
 
-        def register(function: Callable[P, R]) -> Handler[P, R]:
+        def register(function: Callable[..., Any]) -> Handler[Any, Any, Any]:
             task_type = TaskType(function, **options)
             self.registry.add(task_type)
             return Handler(function, task_type, self._store)
 
         return register if function is None else register(function)
 
-    def find(self, id: UUID | str) -> Task:
+    def find(self, id: UUID | str) -> Task[Any]:
         """A task that was created earlier, by its id, to be looked at or waited for.
 
         Raises `InvalidInput` for a text that is no id; whether the task is there shows later.

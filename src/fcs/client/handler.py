@@ -26,6 +26,7 @@ from fcs.registry import (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 V = TypeVar("V")
 W = TypeVar("W")
 
@@ -57,8 +58,12 @@ class Options:
         )
 
 
-class Handler(Generic[P, R]):
-    """Call it, and the function runs here and now; `enqueue` it, and a worker runs it."""
+class Handler(Generic[P, R, T]):
+    """Call it, and the function runs here and now; `enqueue` it, and a worker runs it.
+
+    `R` is what a call gives, `T` what the task will have returned: for an `async def` these
+    differ.
+    """
 
     def __init__(
         self,
@@ -92,7 +97,7 @@ class Handler(Generic[P, R]):
         timeout: Duration | None = None,
         on_interrupt: str | None = None,
         connection: AnyConnection | None = None,
-    ) -> "Handler[P, R]":
+    ) -> "Handler[P, R, T]":
         """The same handler with other options for the tasks that it creates.
 
         `scheduled_at` is an aware datetime; `delay` counts from the creation by the database's
@@ -122,7 +127,7 @@ class Handler(Generic[P, R]):
         options = replace(self._options, **changes)
         return Handler(self._function, self.task_type, self._store, options)
 
-    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Task:
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Task[T]:
         """Create a task; it is durable when this returns.
 
         Raises `InvalidArguments` when the arguments do not fit the signature and
@@ -130,28 +135,31 @@ class Handler(Generic[P, R]):
         """
         new = self._new(self.task_type.pack(*args, **kwargs))
         await self._create([new])
-        return Task(new.id, self._store)
+        return self._task(new)
 
-    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Task:
+    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Task[T]:
         """The twin of `enqueue` for code without an event loop."""
         new = self._new(self.task_type.pack(*args, **kwargs))
         self._create_sync([new])
-        return Task(new.id, self._store)
+        return self._task(new)
 
-    async def enqueue_many(self, calls: Iterable[Mapping[str, Any]]) -> list[Task]:
+    async def enqueue_many(self, calls: Iterable[Mapping[str, Any]]) -> list[Task[T]]:
         """Create a task for each mapping of keyword arguments, all or none.
 
         Raises as `enqueue` does; the first call whose arguments do not fit is named.
         """
         new = self._new_many(calls)
         await self._create(new)
-        return [Task(task.id, self._store) for task in new]
+        return [self._task(task) for task in new]
 
-    def enqueue_many_sync(self, calls: Iterable[Mapping[str, Any]]) -> list[Task]:
+    def enqueue_many_sync(self, calls: Iterable[Mapping[str, Any]]) -> list[Task[T]]:
         """The twin of `enqueue_many` for code without an event loop."""
         new = self._new_many(calls)
         self._create_sync(new)
-        return [Task(task.id, self._store) for task in new]
+        return [self._task(task) for task in new]
+
+    def _task(self, new: NewTask) -> Task[T]:
+        return Task(new.id, self._store, self.task_type)
 
     async def _create(self, new: list[NewTask]) -> None:
         connection = self._options.connection

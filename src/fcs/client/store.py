@@ -3,17 +3,20 @@
 import asyncio
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from fcs.database import insights, tasks
-from fcs.database.line import Line, SyncLine
+from fcs.database import bulk, insights, tasks
+from fcs.database.connect import Connection
+from fcs.database.line import Line, SyncConnection, SyncLine
 from fcs.database.writer import Writer
 from fcs.domain.errors import InvalidSettings
 from fcs.domain.ids import TaskId
-from fcs.domain.task import NewTask, TaskView
+from fcs.domain.task import Attempt, NewTask, Status, TaskView
+
+T = TypeVar("T")
 
 PATIENCE = 10.0
 """Seconds for which a create keeps at it while the database is away."""
@@ -51,18 +54,31 @@ class Store:
         await self._lines().writer.create(new)
 
     async def find(self, id: TaskId) -> TaskView | None:
-        give_up_at = monotonic() + PATIENCE
-        return await self._lines().reader.carry_out(
-            lambda db: insights.find_task(db, id), give_up=lambda: monotonic() >= give_up_at
-        )
+        return await self._ask(lambda db: insights.find_task(db, id))
+
+    async def attempts(self, id: TaskId) -> list[Attempt]:
+        return await self._ask(lambda db: insights.list_attempts(db, id))
+
+    async def cancel(self, id: TaskId, reason: str) -> Status | None:
+        return (await self._ask(lambda db: tasks.cancel(db, [id], reason=reason))).get(id)
+
+    async def repeat(self, id: TaskId, new_id: TaskId) -> Status | None:
+        return (await self._ask(lambda db: bulk.repeat(db, {id: new_id}))).get(id)
 
     def create_sync(self, new: Sequence[NewTask]) -> None:
-        self._sync.carry_out(self.url(), lambda db: tasks.create_sync(db, new), patience=PATIENCE)
+        self._ask_sync(lambda db: tasks.create_sync(db, new))
 
     def find_sync(self, id: TaskId) -> TaskView | None:
-        return self._sync.carry_out(
-            self.url(), lambda db: insights.find_task_sync(db, id), patience=PATIENCE
-        )
+        return self._ask_sync(lambda db: insights.find_task_sync(db, id))
+
+    def attempts_sync(self, id: TaskId) -> list[Attempt]:
+        return self._ask_sync(lambda db: insights.list_attempts_sync(db, id))
+
+    def cancel_sync(self, id: TaskId, reason: str) -> Status | None:
+        return self._ask_sync(lambda db: tasks.cancel_sync(db, [id], reason=reason)).get(id)
+
+    def repeat_sync(self, id: TaskId, new_id: TaskId) -> Status | None:
+        return self._ask_sync(lambda db: bulk.repeat_sync(db, {id: new_id})).get(id)
 
     async def close(self) -> None:
         """Close what this event loop uses, and what code without one uses."""
@@ -72,6 +88,13 @@ class Store:
             await lines.writer.close()
             await lines.reader.close()
         self._sync.close()
+
+    async def _ask(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+        give_up_at = monotonic() + PATIENCE
+        return await self._lines().reader.carry_out(act, give_up=lambda: monotonic() >= give_up_at)
+
+    def _ask_sync(self, act: Callable[[SyncConnection], T]) -> T:
+        return self._sync.carry_out(self.url(), act, patience=PATIENCE)
 
     def _lines(self) -> _Lines:
         """The connections of the running event loop; those of one that has ended are let go."""

@@ -13,6 +13,8 @@ from fcs.database.sql import load
 from fcs.domain.facts import Lane
 from fcs.domain.ids import Incarnation, TaskId, WorkerId
 from fcs.domain.task import (
+    Attempt,
+    AttemptOutcome,
     CancelRequest,
     LateReport,
     OnInterrupt,
@@ -27,6 +29,10 @@ _COLUMNS = TaskView.__struct_fields__[:-2]
 
 COUNT_MAX = 10_000
 """Counts stop here: "10,000 or more" is all that anybody needs to know, and costs the same."""
+
+
+ATTEMPTS_MAX = 100
+"""Attempts shown: each may carry 32 KiB of traceback and logs."""
 
 
 class WorkerView(msgspec.Struct, frozen=True):
@@ -119,6 +125,26 @@ async def list_tasks(
     return [_view(row) for row in await cursor.fetchall()]
 
 
+async def list_attempts(db: Connection, id: UUID, *, limit: int = ATTEMPTS_MAX) -> list[Attempt]:
+    """The runs of a task in their order: the latest `limit` of them."""
+    cursor = await db.execute(_SQL["list_attempts"], {"id": id, "limit": limit})
+    return [_attempt(row) for row in reversed(await cursor.fetchall())]
+
+
+def list_attempts_sync(
+    db: psycopg.Connection[Any], id: UUID, *, limit: int = ATTEMPTS_MAX
+) -> list[Attempt]:
+    """The twin of `list_attempts` for code without an event loop."""
+    cursor = db.execute(_SQL["list_attempts"], {"id": id, "limit": limit})
+    return [_attempt(row) for row in reversed(cursor.fetchall())]
+
+
+async def still_open(db: Connection, ids: Sequence[UUID]) -> set[TaskId]:
+    """Which of these tasks are there and not final."""
+    cursor = await db.execute(_SQL["still_open"], {"ids": list(ids)})
+    return {row[0] for row in await cursor.fetchall()}
+
+
 async def find_by_prefix(db: Connection, *, low: UUID, high: UUID) -> list[TaskId]:
     """At most two ids between two bounds: enough to know whether a short id is unique."""
     cursor = await db.execute(_SQL["find_by_prefix"], {"low": low, "high": high})
@@ -209,6 +235,15 @@ async def backend_pid(db: Connection) -> int:
 async def ring(db: Connection, channel: str, word: str) -> None:
     """Send a notification, to see whether any arrive."""
     await db.execute(_SQL["ring"], {"channel": channel, "word": word})
+
+
+def _attempt(row: Sequence[Any]) -> Attempt:
+    attempt, run_id, worker_id, outcome, *rest, late_status, late_error, reported_at = row
+    late = None
+    if late_status is not None:
+        late = LateReport(run_id, Status(late_status), late_error, reported_at)
+    known = AttemptOutcome(outcome) if outcome else None
+    return Attempt(*(attempt, run_id, worker_id, known, *rest, late))
 
 
 def _view(row: Sequence[Any], late: LateReport | None = None) -> TaskView:

@@ -6,7 +6,6 @@ what the statement changed, so the caller sees a lost race.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import Enum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,10 +20,15 @@ from fcs.domain.facts import Assignment, Lane, Waiting
 from fcs.domain.hints import name_tasks
 from fcs.domain.ids import Incarnation, RunId, TaskId
 from fcs.domain.task import NewTask, Status
+from fcs.domain.text import safe_text
 
 _SQL = load("tasks")
 _json = msgspec.json.Encoder()
 _USUAL = [(field.name, field.default) for field in structs.fields(NewTask) if not field.required]
+
+
+REASON_MAX = 500
+"""Characters of the reason for a cancel that are kept."""
 
 
 class Dispatched(NamedTuple):
@@ -66,12 +70,6 @@ class Reaped(NamedTuple):
     interrupted: list[TaskId]
     returned: list[Waiting]
     retried: list[TaskId]
-
-
-class Deletion(Enum):
-    DELETED = "deleted"
-    RUNNING = "running"
-    MISSING = "missing"
 
 
 async def create(db: Connection, tasks: Sequence[NewTask]) -> int:
@@ -190,12 +188,13 @@ async def reap(db: Connection, incarnation: Incarnation, *, reason: str) -> Reap
     return reaped
 
 
-async def delete(db: Connection, task_id: TaskId) -> Deletion:
-    """Remove a task, unless it is running or not there."""
-    row = await (await db.execute(_SQL["delete"], {"task_id": task_id})).fetchone()
-    if row is None:
-        return Deletion.MISSING
-    return Deletion.RUNNING if row[0] == Status.RUNNING else Deletion.DELETED
+async def delete(db: Connection, ids: Sequence[TaskId]) -> dict[TaskId, Status]:
+    """Remove tasks; those that run stay.
+
+    Returns the status in which each was found; a task that was not there is not among them.
+    """
+    cursor = await db.execute(_SQL["delete"], {"task_ids": list(ids)})
+    return {id: Status(status) for id, status in await cursor.fetchall()}
 
 
 async def cancel(db: Connection, ids: Sequence[TaskId], *, reason: str) -> dict[TaskId, Status]:
@@ -203,10 +202,22 @@ async def cancel(db: Connection, ids: Sequence[TaskId], *, reason: str) -> dict[
 
     Returns the status in which each was found; a task that is not there is not among them.
     """
-    error = "cancelled before it started" + (f": {reason}" if reason else "")
-    params = {"task_ids": list(ids), "reason": reason, "error": error}
-    cursor = await db.execute(_SQL["cancel"], params)
+    cursor = await db.execute(_SQL["cancel"], _cancelling(ids, reason))
     return {id: Status(status) for id, status, _ in await cursor.fetchall()}
+
+
+def cancel_sync(
+    db: psycopg.Connection[Any], ids: Sequence[TaskId], *, reason: str
+) -> dict[TaskId, Status]:
+    """The twin of `cancel` for code without an event loop."""
+    cursor = db.execute(_SQL["cancel"], _cancelling(ids, reason))
+    return {id: Status(status) for id, status, _ in cursor.fetchall()}
+
+
+def _cancelling(ids: Sequence[TaskId], reason: str) -> dict[str, Any]:
+    said = safe_text(reason)[:REASON_MAX]
+    error = "cancelled before it started" + (f": {said}" if said else "")
+    return {"task_ids": list(ids), "reason": said, "error": error}
 
 
 async def held(db: Connection, incarnation: Incarnation, *, limit: int) -> list[Held]:

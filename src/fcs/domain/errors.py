@@ -78,9 +78,33 @@ class WrongStatus(FcsError):
 
 
 class TaskFailed(FcsError):
-    """The task that was waited for ended without success."""
+    """The task that was waited for ended without success.
+
+    `error_type` and `trace` are what the worker recorded of its last run: the name of the
+    exception's class, and the traceback as text.
+    """
 
     code = "task_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        error_type: str | None = None,
+        trace: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.error_type = error_type
+        self.trace = trace
+        if trace:
+            self.add_note(f"in the worker:\n{trace}")
+
+
+class TaskCancelled(TaskFailed):
+    """The task that was waited for was cancelled."""
+
+    code = "task_cancelled"
 
 
 class WaitTimeout(FcsError):

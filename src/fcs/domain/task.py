@@ -68,6 +68,7 @@ _HELD = ("status", "incarnation")
 
 MOVES: Final[tuple[Move, ...]] = (
     Move("create", None, Status.PENDING, Actor.CLIENT, "create", ("id",)),
+    Move("repeat", None, Status.PENDING, Actor.CLIENT, "repeat", ("id",)),
     Move("dispatch", Status.PENDING, Status.DISPATCHED, Actor.SUPERVISOR, "dispatch",
          ("id", "status", "due_at")),
     Move("begin", Status.DISPATCHED, Status.RUNNING, Actor.WORKER, "begin", _DISPATCHED),
@@ -185,6 +186,7 @@ class Attempt(msgspec.Struct, frozen=True):
     error: str | None
     trace: str | None
     logs: str | None
+    late_report: LateReport | None = None
 
 
 class TaskView(msgspec.Struct, frozen=True):

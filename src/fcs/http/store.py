@@ -11,7 +11,6 @@ from fcs.database import insights, tasks
 from fcs.database.connect import Connection
 from fcs.database.insights import WorkerView
 from fcs.database.line import Line, is_passing
-from fcs.database.tasks import Deletion
 from fcs.database.writer import Writer
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.ids import TaskId
@@ -63,8 +62,9 @@ class Store:
             )
         )
 
-    async def delete(self, id: TaskId) -> Deletion:
-        return await self._ask(lambda db: tasks.delete(db, id))
+    async def delete(self, id: TaskId) -> Status | None:
+        """Return the status in which the task was found; if that is running, it stays."""
+        return (await self._ask(lambda db: tasks.delete(db, [id]))).get(id)
 
     async def list_workers(self) -> list[WorkerView]:
         return await self._ask(insights.list_workers)

@@ -7,9 +7,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fcs.database.tasks import Deletion
 from fcs.domain.errors import TaskNotFound, WrongStatus
 from fcs.domain.ids import TaskId
+from fcs.domain.task import Status
 from fcs.http.body import read_json
 from fcs.http.creation import read_tasks
 from fcs.http.query import next_link, read_cursor, read_query
@@ -74,16 +74,15 @@ class Tasks:
 
     async def delete(self, request: Request) -> Response:
         task_id = _id_of(request)
-        match await self._store.delete(task_id):
-            case Deletion.MISSING:
-                raise _missing(task_id)
-            case Deletion.RUNNING:
-                raise WrongStatus(
-                    f"Task {task_id} is running; only tasks that are not can be deleted.",
-                    hint="Delete it when it has ended.",
-                )
-            case Deletion.DELETED:
-                return Response(status_code=204)
+        found = await self._store.delete(task_id)
+        if found is None:
+            raise _missing(task_id)
+        if found is Status.RUNNING:
+            raise WrongStatus(
+                f"Task {task_id} is running; only tasks that are not can be deleted.",
+                hint=f"Cancel it first (POST /tasks/{task_id}/cancel), or wait for its end.",
+            )
+        return Response(status_code=204)
 
 
 def _id_of(request: Request) -> TaskId:

@@ -10,7 +10,7 @@ from fcs.registry.options import (
 )
 from fcs.registry.registry import Registry
 from fcs.registry.signature import InvalidTaskType
-from fcs.registry.tasktype import TaskType
+from fcs.registry.tasktype import TaskType, read_json
 
 __all__ = [
     "InvalidTaskType",
@@ -23,4 +23,5 @@ __all__ = [
     "check_priority",
     "check_queue",
     "check_timeout",
+    "read_json",
 ]

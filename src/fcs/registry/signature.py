@@ -49,6 +49,18 @@ def record_of(name: str, function: Callable[..., Any]) -> type[msgspec.Struct]:
     return record
 
 
+def result_type(function: Callable[..., Any]) -> Any:
+    """What a function says it returns; `Any` where it says nothing that JSON could be read as."""
+    found = get_type_hints(function, include_extras=True).get("return", Any)
+    try:
+        if all(models.is_model(cls) for cls in _custom_types(found)):
+            msgspec.json.Decoder(found)
+            return found
+    except TypeError:
+        pass
+    return Any
+
+
 def summary(function: Callable[..., Any]) -> str:
     """The first paragraph of a function's docstring, as one line."""
     return " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())

@@ -25,7 +25,13 @@ from fcs.registry.options import (
     check_timeout,
 )
 from fcs.registry.problems import invalid_arguments
-from fcs.registry.signature import DISCRIMINATOR, InvalidTaskType, record_of, summary
+from fcs.registry.signature import (
+    DISCRIMINATOR,
+    InvalidTaskType,
+    record_of,
+    result_type,
+    summary,
+)
 
 _ENCODER = msgspec.json.Encoder(enc_hook=models.write)
 
@@ -50,6 +56,7 @@ class TaskType:
             raise InvalidTaskType(f"Task {self.name!r}: {error}", hint=error.hint) from None
 
         self.record = record_of(self.name, function)
+        self._result_type = result_type(function)
         self._fields = self.record.__struct_fields__
         self._parameters = inspect.signature(function).parameters
         self._positional = [
@@ -124,6 +131,22 @@ class TaskType:
         json.parse(text)
         return text.decode()
 
+    def read_result(self, text: str | None) -> Any:
+        """Read a result as the function's return annotation says, if it has one that can be read.
+
+        Raises `InvalidInput` when the result does not fit.
+        """
+        if text is None:
+            return None
+        try:
+            return msgspec.json.decode(text, type=self._result_type, dec_hook=models.read)
+        except Exception as error:  # noqa: BLE001 - a type's own code may raise anything
+            raise InvalidInput(
+                f"what task type {self.name!r} returned does not fit its return annotation:"
+                f" {safe_text(str(error))}",
+                hint="The view's `result_text` has it as JSON.",
+            ) from None
+
     def defaults(self) -> dict[str, Any]:
         """The defaults of the parameters, as far as JSON can show them."""
         shown = {}
@@ -176,6 +199,11 @@ class TaskType:
             return self._decoder.decode(args)
         except Exception as error:  # noqa: BLE001 - a type's own code may raise anything
             raise invalid_arguments(self.name, error, self._fields) from None
+
+
+def read_json(text: str | None) -> Any:
+    """A result as plain values, where the task's function is not known."""
+    return None if text is None else msgspec.json.decode(text)
 
 
 def _checked_name(function: Callable[..., Any], name: str | None) -> str:

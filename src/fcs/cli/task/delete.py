@@ -16,22 +16,21 @@ def command(common: Common, id: str) -> None:
     from fcs.cli.task.ids import missing, resolve
     from fcs.database import tasks
     from fcs.database.connect import Connection
-    from fcs.database.tasks import Deletion
     from fcs.domain.errors import WrongStatus
     from fcs.domain.ids import TaskId
+    from fcs.domain.task import Status
 
     async def delete(db: Connection) -> TaskId:
         task_id = await resolve(db, id)
-        match await tasks.delete(db, task_id):
-            case Deletion.MISSING:
-                raise missing(task_id)
-            case Deletion.RUNNING:
-                raise WrongStatus(
-                    f"task {task_id} is running; only tasks that are not can be deleted",
-                    hint=f"Wait for its end first:  fcs task wait {task_id}",
-                )
-            case Deletion.DELETED:
-                return task_id
+        found = (await tasks.delete(db, [task_id])).get(task_id)
+        if found is None:
+            raise missing(task_id)
+        if found is Status.RUNNING:
+            raise WrongStatus(
+                f"task {task_id} is running; only tasks that are not can be deleted",
+                hint=f"Cancel it first:  fcs task cancel {task_id}",
+            )
+        return task_id
 
     deleted = ask(common, delete)
     emit(common, {"id": deleted, "deleted": True}, lambda: f"deleted {deleted}")

@@ -67,6 +67,63 @@ select tasks.id,
 order by id desc
    limit %(limit)s;
 
+-- name: list_attempts
+-- The latest runs of a task, the last one first. A run that has not ended, or that left nothing
+-- behind but its end, is known by the task's own row alone.
+   select runs.attempt,
+          runs.run_id,
+          runs.worker_id,
+          runs.outcome,
+          runs.started_at,
+          runs.ended_at,
+          runs.error_type,
+          runs.error,
+          runs.trace,
+          runs.logs,
+          late.status::text,
+          late.error,
+          late.reported_at
+     from (
+              select attempt, run_id, worker_id, outcome, started_at, ended_at,
+                     error_type, error, trace, logs
+                from fcs.attempts
+               where task_id = %(id)s
+           union all
+              select attempt,
+                     run_id,
+                     worker_id,
+                     case when status <> 'running' then status::text end,
+                     started_at,
+                     case when status <> 'running' then updated_at end,
+                     null,
+                     error,
+                     null,
+                     null
+                from fcs.tasks
+               where id = %(id)s
+                 and started_at is not null
+                 and not exists (
+                         select
+                           from fcs.attempts
+                          where attempts.task_id = tasks.id
+                            and attempts.attempt = tasks.attempt
+                     )
+          ) as runs
+left join fcs.late_reports as late
+       on late.task_id = %(id)s
+      and late.run_id = runs.run_id
+ order by runs.attempt desc
+    limit %(limit)s;
+
+-- name: still_open
+-- Which of these tasks are there and not final.
+select tasks.id
+  from unnest(%(ids)s::uuid[]) with ordinality as named (id, no),
+       fcs.tasks
+ where no between 1 and 1000000
+   and tasks.id = named.id
+   and tasks.status in ('pending', 'dispatched', 'running');
+
 -- name: find_by_prefix
 -- Ids between two bounds: what a shortened id may stand for.
   select id

@@ -367,21 +367,33 @@ select id,
   from found;
 
 -- name: delete
--- Remove a task unless it is running. A dispatched one comes off its worker's account.
+-- Remove tasks unless they are running. Answers with the status in which each was found. A
+-- dispatched one comes off its worker's account.
 with durable as (select fcs.durably()),
+named as (
+    select task_id
+      from durable,
+           unnest(%(task_ids)s::uuid[]) with ordinality as named (task_id, no)
+     where no between 1 and 1000000
+),
 holder as (
-    select incarnation
-      from fcs.workers
-     where incarnation = (select incarnation from fcs.tasks where id = %(task_id)s)
-       for no key update
+      select incarnation
+        from fcs.workers
+       where incarnation in (
+                 select tasks.incarnation
+                   from named
+                   join fcs.tasks on tasks.id = named.task_id
+             )
+    order by incarnation
+         for no key update
 ),
 found as (
-    select tasks.id, tasks.status, tasks.incarnation
-      from durable,
-           (select count(*) from holder) as locked,
-           fcs.tasks
-     where tasks.id = %(task_id)s
-       for update of tasks
+      select tasks.id, tasks.status, tasks.incarnation
+        from (select count(*) from holder) as locked,
+             named
+        join fcs.tasks on tasks.id = named.task_id
+    order by tasks.id
+         for update of tasks
 ),
 deleted as (
     delete from fcs.tasks
@@ -391,12 +403,11 @@ deleted as (
 ),
 unsent as (
     update fcs.workers
-       set tasks_sent = tasks_sent - 1
-      from found
-     where workers.incarnation = found.incarnation
-       and found.status = 'dispatched'
+       set tasks_sent = tasks_sent - counted.tasks
+      from (select incarnation, count(*) as tasks from found where status = 'dispatched' group by incarnation) as counted
+     where workers.incarnation = counted.incarnation
 )
-select status::text from found;
+select id, status::text from found;
 
 -- name: held
 -- What this process holds, by its own row: for a worker that missed a hint or an answer.

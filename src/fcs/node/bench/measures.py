@@ -107,6 +107,6 @@ async def latency(url: str, count: int) -> tuple[float, float]:
     return cuts[49], cuts[98]
 
 
-def _client(url: str) -> Handler[[], Coroutine[Any, Any, None]]:
+def _client(url: str) -> Handler[[], Coroutine[Any, Any, None], None]:
     """The no-op type in an app of its own, so that each measure opens its own connections."""
     return App(database=url).task(noop.task_type.function)
