@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from time import monotonic
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
+from weakref import WeakSet
 
 from fcs.database import bulk, insights, tasks
 from fcs.database.connect import Connection
@@ -35,6 +37,10 @@ class Store:
 
     def __init__(self, database: str | None) -> None:
         self._database = database
+        self._start_over()
+        _STORES.add(self)
+
+    def _start_over(self) -> None:
         self._rng = Random()
         # Threads may each run an event loop at the same time.
         self._here = threading.local()
@@ -80,6 +86,12 @@ class Store:
     def repeat_sync(self, id: TaskId, new_id: TaskId) -> Status | None:
         return self._ask_sync(lambda db: bulk.repeat_sync(db, {id: new_id})).get(id)
 
+    def leave_to_parent(self) -> None:
+        """In the child of a fork: everything that is open here is the parent's."""
+        # Kept, because letting go of a connection closes it.
+        _PARENTS.append((self._here, self._sync))
+        self._start_over()
+
     async def close(self) -> None:
         """Close what this event loop uses, and what code without one uses."""
         lines: _Lines | None = getattr(self._here, "lines", None)
@@ -112,3 +124,16 @@ class Store:
             Line(url, part="client", rng=self._rng, keys_only=False),
         )
         return self._lines()
+
+
+_STORES: Final[WeakSet[Store]] = WeakSet()
+_PARENTS: Final[list[object]] = []
+
+
+def _after_fork() -> None:
+    for store in list(_STORES):
+        store.leave_to_parent()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_after_fork)
