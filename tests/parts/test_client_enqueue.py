@@ -310,7 +310,7 @@ async def test_the_wrong_twin_is_refused_with_the_right_one(mail: Mail, database
 
 def test_what_is_no_connection_of_psycopgs_is_refused(unsent: Mail) -> None:
     with pytest.raises(InvalidInput, match="object") as raised:
-        unsent.using(connection=object())  # type: ignore[arg-type]
+        unsent.using(connection=object())
     assert "psycopg" in raised.value.hint
 
 

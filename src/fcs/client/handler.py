@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, TypeVar
 
-import psycopg
-
+from fcs.client.carriers import carrier_for
 from fcs.client.ids import new_task_id
 from fcs.client.store import Store
 from fcs.client.task import Task
 from fcs.database import tasks
+from fcs.database.carrier import Carrier, SyncCarrier
 from fcs.domain.durations import Duration, seconds_of
 from fcs.domain.errors import InvalidInput
 from fcs.domain.moments import checked_moment
@@ -30,8 +30,6 @@ T = TypeVar("T")
 V = TypeVar("V")
 W = TypeVar("W")
 
-AnyConnection = psycopg.AsyncConnection[Any] | psycopg.Connection[Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -44,7 +42,7 @@ class Options:
     on_interrupt: OnInterrupt
     scheduled_at: datetime | None = None
     delay: float | None = None
-    connection: AnyConnection | None = field(default=None, repr=False)
+    connection: Carrier | SyncCarrier | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, task_type: TaskType) -> "Options":
@@ -96,15 +94,16 @@ class Handler(Generic[P, R, T]):
         max_attempts: int | None = None,
         timeout: Duration | None = None,
         on_interrupt: str | None = None,
-        connection: AnyConnection | None = None,
+        connection: object = None,
     ) -> "Handler[P, R, T]":
         """The same handler with other options for the tasks that it creates.
 
         `scheduled_at` is an aware datetime; `delay` counts from the creation by the database's
         clock, as seconds, a timedelta, or text like "10m". `priority` goes from -100 to 100,
         higher first. `max_attempts`, `timeout` and `on_interrupt` are as for `@app.task`.
-        With `connection` (psycopg, sync or async) the task is created in that connection's
-        transaction: it is there if and when that commits.
+        With `connection` the task is created in that connection's transaction: it is there if
+        and when that commits. It may be of psycopg, asyncpg, SQLAlchemy (also a session) or
+        Django.
 
         Raises `InvalidInput` naming the option that makes no sense.
         """
@@ -118,7 +117,7 @@ class Handler(Generic[P, R, T]):
             "max_attempts": _checked(check_attempts, max_attempts),
             "timeout": check_timeout(timeout),
             "on_interrupt": _checked(check_on_interrupt, on_interrupt),
-            "connection": _checked(_checked_connection, connection),
+            "connection": _checked(carrier_for, connection),
         }
         changes: dict[str, Any] = {k: value for k, value in checked.items() if value is not None}
         if scheduled_at is not None or delay is not None:
@@ -165,7 +164,7 @@ class Handler(Generic[P, R, T]):
         connection = self._options.connection
         if connection is None:
             await self._store.create(new)
-        elif isinstance(connection, psycopg.AsyncConnection):
+        elif isinstance(connection, Carrier):
             await tasks.create(connection, new)
         else:
             raise _wrong_twin("enqueue", "enqueue_sync", "an ordinary")
@@ -174,7 +173,7 @@ class Handler(Generic[P, R, T]):
         connection = self._options.connection
         if connection is None:
             self._store.create_sync(new)
-        elif isinstance(connection, psycopg.Connection):
+        elif isinstance(connection, SyncCarrier):
             tasks.create_sync(connection, new)
         else:
             raise _wrong_twin("enqueue_sync", "enqueue", "an async")
@@ -213,14 +212,4 @@ def _checked(check: Callable[[V], W], value: V | None) -> W | None:
 def _wrong_twin(used: str, wanted: str, kind: str) -> InvalidInput:
     return InvalidInput(
         f"{used}() was given {kind} connection", hint=f"Use {wanted}() with this connection."
-    )
-
-
-def _checked_connection(connection: object) -> AnyConnection:
-    if isinstance(connection, psycopg.AsyncConnection | psycopg.Connection):
-        return connection
-    raise InvalidInput(
-        f"a {type(connection).__qualname__} cannot carry a task into your transaction",
-        hint="Pass a connection of psycopg 3. SQLAlchemy has it as the `driver_connection` of its"
-        " raw connection.",
     )

@@ -6,14 +6,14 @@ what the statement changed, so the caller sees a lost race.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
 from msgspec import structs
-from psycopg.rows import tuple_row
 
 from fcs.database.arrays import UuidArray
+from fcs.database.carrier import Carrier, Rows, SyncCarrier, carrier_of, sync_carrier_of
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.facts import Assignment, Lane, Waiting
@@ -24,6 +24,12 @@ from fcs.domain.text import safe_text
 
 _SQL = load("tasks")
 _json = msgspec.json.Encoder()
+
+PART_TASKS_MAX: Final = 10_000
+PART_BYTES_MAX: Final = 16 * 1024 * 1024
+"""What one statement creates; more is several statements in one transaction. Postgres cannot read
+a JSON array of more than 256 MB, and a statement must be over within its timeout."""
+
 _USUAL = [(field.name, field.default) for field in structs.fields(NewTask) if not field.required]
 
 
@@ -72,24 +78,40 @@ class Reaped(NamedTuple):
     retried: list[TaskId]
 
 
-async def create(db: Connection, tasks: Sequence[NewTask]) -> int:
-    """Add tasks; return how many are new. A task whose id is there already is left as it is."""
-    # A cursor of our own: a caller's connection may make its cursors and rows in its own way.
-    async with psycopg.AsyncCursor(db, row_factory=tuple_row) as cursor:
-        await cursor.execute(_SQL["create"], _creation(tasks))
-        row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+async def create(db: Connection | Carrier, tasks: Sequence[NewTask]) -> int:
+    """Add tasks, all or none; return how many are new. One whose id is there stays as it is."""
+    carrier, parts = carrier_of(db), _parts(tasks)
+    if len(parts) == 1:
+        return _created(await carrier.run(_SQL["create"], parts[0]))
+    async with carrier.together():
+        return sum([_created(await carrier.run(_SQL["create"], part)) for part in parts])
 
 
-def create_sync(db: psycopg.Connection[Any], tasks: Sequence[NewTask]) -> int:
+def create_sync(db: psycopg.Connection[Any] | SyncCarrier, tasks: Sequence[NewTask]) -> int:
     """The twin of `create` for code without an event loop."""
-    with psycopg.Cursor(db, row_factory=tuple_row) as cursor:
-        row = cursor.execute(_SQL["create"], _creation(tasks)).fetchone()
-    return int(row[0]) if row else 0
+    carrier, parts = sync_carrier_of(db), _parts(tasks)
+    if len(parts) == 1:
+        return _created(carrier.run(_SQL["create"], parts[0]))
+    with carrier.together():
+        return sum([_created(carrier.run(_SQL["create"], part)) for part in parts])
 
 
-def _creation(tasks: Sequence[NewTask]) -> Mapping[str, str]:
-    return {"tasks": _json.encode([_row(task) for task in tasks]).decode()}
+def _created(rows: Rows) -> int:
+    return int(rows[0][0]) if rows else 0
+
+
+def _parts(tasks: Sequence[NewTask]) -> list[Mapping[str, str]]:
+    """The parameters of the statements that write so many tasks: JSON, bounded in size."""
+    parts: list[list[bytes]] = [[]]
+    size = 0
+    for task in tasks:
+        row = _json.encode(_row(task))
+        size += len(row)
+        if parts[-1] and (size > PART_BYTES_MAX or len(parts[-1]) == PART_TASKS_MAX):
+            parts.append([])
+            size = len(row)
+        parts[-1].append(row)
+    return [{"tasks": f"[{b','.join(part).decode()}]"} for part in parts]
 
 
 def _row(task: NewTask) -> dict[str, Any]:
