@@ -39,7 +39,7 @@ django.setup()
 
 TASKS = "select count(*) from fcs.tasks"
 
-Mail = Handler[..., Any]
+Mail = Handler[..., Any, Any]
 
 
 class Opened:
