@@ -48,6 +48,20 @@ class Context:
     be used from any thread.
     """
 
+    __slots__ = (
+        "_ask",
+        "_asked",
+        "_deadline",
+        "_journal",
+        "_on_progress",
+        "attempt",
+        "id",
+        "max_attempts",
+        "run_id",
+        "timeout",
+        "ty",
+    )
+
     def __init__(
         self,
         *,
@@ -65,11 +79,12 @@ class Context:
         self.attempt = attempt
         self.max_attempts = max_attempts
         self.timeout = timeout
-        self.journal = Journal()
         self._on_progress = on_progress
         self._deadline = None if timeout is None else monotonic() + timeout
         self._ask: Ask | None = None
-        self._asked = threading.Event()
+        # Most bodies neither log nor sleep: what that takes is made when it is needed.
+        self._journal: Journal | None = None
+        self._asked: threading.Event | None = None
 
     @property
     def is_last_attempt(self) -> bool:
@@ -83,7 +98,7 @@ class Context:
     @property
     def cancelled(self) -> bool:
         """Whether the body is asked to end, for whatever reason."""
-        return self._asked.is_set()
+        return self._ask is not None
 
     @property
     def asked(self) -> Ask | None:
@@ -92,7 +107,7 @@ class Context:
 
     def check(self) -> None:
         """A safe point: raises `Cancelled` when the body is asked to end."""
-        if self.cancelled:
+        if self._ask is not None:
             raise Cancelled(str(self._ask))
 
     def progress(self, done: float, *, of: float | None = None, note: str = "") -> None:
@@ -107,7 +122,10 @@ class Context:
 
     def sleep(self, seconds: float) -> None:
         """Sleep, in a thread or a process; raises `Cancelled` once the body is asked to end."""
-        self._asked.wait(seconds)
+        asked = self._asked = self._asked or threading.Event()
+        # Looked at only now: whoever asked before could not have set the event.
+        self.check()
+        asked.wait(seconds)
         self.check()
 
     def ask(self, why: Ask) -> bool:
@@ -115,8 +133,19 @@ class Context:
         if self._ask is not None:
             return False
         self._ask = why
-        self._asked.set()
+        if self._asked is not None:
+            self._asked.set()
         return True
+
+    def keep(self, line: str) -> None:
+        """Keep a line of what the body logs. For the log handler."""
+        if self._journal is None:
+            self._journal = Journal()
+        self._journal.add(line)
+
+    def kept(self) -> str | None:
+        """What the body has logged so far; `None` for nothing."""
+        return self._journal.text() if self._journal is not None else None
 
 
 CURRENT: Final[ContextVar[Context]] = ContextVar("fcs_run")

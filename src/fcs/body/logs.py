@@ -17,9 +17,9 @@ class JournalHandler(logging.Handler):
         if context is None:
             return
         try:
-            context.journal.add(self.format(record))
+            context.keep(self.format(record))
         except Exception:  # noqa: BLE001 - a log line is not worth a body
-            context.journal.add("(a log record that cannot be shown)")
+            context.keep("(a log record that cannot be shown)")
 
 
 def keep_journals() -> None:

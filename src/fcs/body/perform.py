@@ -16,6 +16,8 @@ from fcs.registry import TaskType
 
 SHUT_DOWN: Final = "its worker was shut down before the body had ended"
 
+_SUCCEEDED: Final = Succeeded()
+
 Answer: TypeAlias = tuple[Any, BaseException | None]
 """What a function returned, or what it raised: as a value, because `StopIteration` cannot travel
 through a future, and `SystemExit` would end the thread."""
@@ -29,8 +31,12 @@ async def perform(
 ) -> Outcome:
     """Run a body to its end. Raises nothing but what ends the process."""
     token = CURRENT.set(context)
+    error: BaseException | None = None
     try:
-        result, error = await _call(task_type, kwargs, in_thread)
+        if task_type.is_async:
+            result = await task_type.function(**kwargs)
+        else:
+            result, error = await in_thread(lambda: _answer(task_type.function, kwargs))
     # A body may raise anything, SystemExit included; all of it is an outcome.
     except BaseException as raised:  # noqa: BLE001
         result, error = None, raised
@@ -38,23 +44,7 @@ async def perform(
         CURRENT.reset(token)
     if error is not None:
         return _raised(task_type, error, context)
-    return _returned(task_type, result)
-
-
-async def _call(task_type: TaskType, kwargs: Mapping[str, Any], in_thread: InThread) -> Answer:
-    if task_type.is_async:
-        result = await task_type.function(**kwargs)
-    else:
-        result, error = await in_thread(lambda: _answer(task_type.function, kwargs))
-        if error is not None:
-            return None, error
-    if not inspect.iscoroutine(result):
-        return result, None
-    result.close()
-    return None, TypeError(
-        f"it returned the coroutine {result.__qualname__}, which nobody awaits, so that never"
-        " ran; make the task of an `async def` that awaits it"
-    )
+    return _SUCCEEDED if result is None else _returned(task_type, result)
 
 
 def _answer(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> Answer:
@@ -65,8 +55,14 @@ def _answer(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> Answer:
 
 
 def _returned(task_type: TaskType, result: Any) -> Outcome:
-    if result is None:
-        return Succeeded()
+    if inspect.iscoroutine(result):
+        result.close()
+        return Failed(
+            f"TypeError: it returned the coroutine {result.__qualname__}, which nobody awaits, so"
+            " that never ran; make the task of an `async def` that awaits it",
+            "TypeError",
+            may_retry=False,
+        )
     try:
         return Succeeded(task_type.write_result(result))
     except FcsError as error:

@@ -27,15 +27,19 @@ _STOPPED = {
 
 def ending_of(run: Run, outcome: Outcome, rng: Random) -> Ending | Again:
     """What the database is to be told."""
-    evidence = _evidence(outcome, run.context.journal.text())
+    context = run.context
+    logs = context.kept()
+    if isinstance(outcome, Succeeded) and logs is None:
+        return Ending(context.id, context.run_id, Status.SUCCEEDED, None, outcome.result)
+    evidence = _evidence(outcome, logs)
     _log(run, outcome)
     delay = next_attempt_in(outcome, run.allowance, rng)
     if delay is not None and evidence is not None:
         more = 1 if isinstance(outcome, Snoozed) else 0
-        return Again(run.context.id, run.context.run_id, delay, evidence, more)
+        return Again(context.id, context.run_id, delay, evidence, more)
     return Ending(
-        run.context.id,
-        run.context.run_id,
+        context.id,
+        context.run_id,
         _status(outcome),
         evidence.error if evidence else None,
         outcome.result if isinstance(outcome, Succeeded) else None,

@@ -48,7 +48,7 @@ class Executor:
     def start(self, run: Run) -> None:
         """Start a body that was just begun."""
         self._running[run.context.run_id] = run
-        run.task = asyncio.create_task(self._run(run), name=str(run))
+        run.task = asyncio.create_task(self._run(run))
         if run.context.timeout is not None:
             loop = asyncio.get_running_loop()
             run.alarm = loop.call_later(run.context.timeout, self._ask, run, Ask.TIMEOUT)
