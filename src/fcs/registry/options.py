@@ -31,6 +31,9 @@ class TaskOptions(TypedDict, total=False):
     started, `backoff` how long to wait in between; errors of the types `give_up_on` are not worth
     another attempt. `on_interrupt="retry"` starts another attempt also when a worker died in the
     middle of the body, who knows where. `timeout` is for each run.
+
+    `isolation="process"` runs the body in a child process, where it may use `memory_max` bytes
+    beyond what the process has at the start, and `cpu_max` of processor time.
     """
 
     name: str | None
@@ -41,6 +44,9 @@ class TaskOptions(TypedDict, total=False):
     give_up_on: ErrorTypes
     timeout: Duration | None
     on_interrupt: str
+    isolation: str | None
+    memory_max: int | None
+    cpu_max: Duration | None
 
 
 def check_attempts(attempts: int) -> int:
@@ -74,6 +80,51 @@ def check_on_interrupt(word: str) -> OnInterrupt:
             f"{str(word)[:50]!r} is no answer to an interrupt",
             'Say "interrupt" (the default) or "retry".',
         ) from None
+
+
+def check_isolation(word: str | None, *, is_async: bool) -> Isolation:
+    """Return where bodies of a function run, or raise `InvalidInput`."""
+    own = Isolation.LOOP if is_async else Isolation.THREAD
+    if word is None or word == own:
+        return own
+    if word == Isolation.PROCESS:
+        return Isolation.PROCESS
+    kind = "an async function" if is_async else "a plain function"
+    raise _invalid(
+        "/isolation",
+        f"{str(word)[:50]!r} is no isolation that {kind} can have",
+        f'Say "process" for a child process, or leave it out for "{own}".',
+    )
+
+
+def check_memory(memory_max: int | None, isolation: Isolation) -> int | None:
+    """Return a limit of memory in bytes, or raise `InvalidInput`."""
+    if memory_max is None:
+        return None
+    _require_a_process("memory_max", isolation)
+    if memory_max > 0:
+        return memory_max
+    raise _invalid("/memory_max", "memory_max must be more than nothing", "It is in bytes.")
+
+
+def check_cpu(cpu_max: Duration | None, isolation: Isolation) -> float | None:
+    """Return a limit of processor time in seconds, or raise `InvalidInput`."""
+    if cpu_max is None:
+        return None
+    _require_a_process("cpu_max", isolation)
+    seconds = seconds_of(cpu_max)
+    if seconds > 0:
+        return seconds
+    raise _invalid("/cpu_max", "cpu_max must be longer than nothing", "Leave it out for no limit.")
+
+
+def _require_a_process(option: str, isolation: Isolation) -> None:
+    if isolation is not Isolation.PROCESS:
+        raise _invalid(
+            f"/{option}",
+            f"{option} was given, and only a process of its own can be limited",
+            'Add isolation="process".',
+        )
 
 
 def check_backoff(backoff: Backoff) -> Backoff:

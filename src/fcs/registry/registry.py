@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from fcs.domain.errors import Problem, UnknownType
+from fcs.registry.options import Isolation
 from fcs.registry.problems import near_match
 from fcs.registry.signature import DISCRIMINATOR, InvalidTaskType
 from fcs.registry.tasktype import TaskType
@@ -34,6 +35,10 @@ class Registry:
 
     def names(self) -> list[str]:
         return sorted(self._types.copy())
+
+    def isolated(self) -> list[str]:
+        """The types whose bodies run in child processes."""
+        return [ty.name for ty in self if ty.isolation is Isolation.PROCESS]
 
     def __contains__(self, ty: object) -> bool:
         return ty in self._types

@@ -17,10 +17,12 @@ from fcs.domain.text import safe_text
 from fcs.registry import models
 from fcs.registry.names import check_priority, check_queue, is_type_name
 from fcs.registry.options import (
-    Isolation,
     TaskOptions,
     check_attempts,
     check_backoff,
+    check_cpu,
+    check_isolation,
+    check_memory,
     check_on_interrupt,
     check_timeout,
 )
@@ -75,11 +77,9 @@ class TaskType:
         self.give_up_on = options.get("give_up_on", ())
         self.timeout = check_timeout(options.get("timeout"))
         self.on_interrupt = check_on_interrupt(options.get("on_interrupt", "interrupt"))
-
-    @property
-    def isolation(self) -> Isolation:
-        """Where the body runs."""
-        return Isolation.LOOP if self.is_async else Isolation.THREAD
+        self.isolation = check_isolation(options.get("isolation"), is_async=self.is_async)
+        self.memory_max = check_memory(options.get("memory_max"), self.isolation)
+        self.cpu_max = check_cpu(options.get("cpu_max"), self.isolation)
 
     @property
     def place(self) -> str:

@@ -1,0 +1,64 @@
+"""Where bodies of a type run, and what they may use there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fcs.registry import InvalidTaskType, Isolation, Registry, TaskType
+
+
+async def later() -> None: ...
+
+
+def plain() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "isolation", "expected"),
+    [
+        (later, None, Isolation.LOOP),
+        (later, "loop", Isolation.LOOP),
+        (later, "process", Isolation.PROCESS),
+        (plain, None, Isolation.THREAD),
+        (plain, "thread", Isolation.THREAD),
+        (plain, "process", Isolation.PROCESS),
+    ],
+)
+def test_a_body_runs_where_its_function_belongs_unless_a_process_is_asked_for(
+    function: Callable[..., Any], isolation: str | None, expected: Isolation
+) -> None:
+    assert TaskType(function, isolation=isolation).isolation is expected
+
+
+def test_a_process_may_be_limited() -> None:
+    task_type = TaskType(plain, isolation="process", memory_max=1 << 20, cpu_max="2m")
+    assert (task_type.memory_max, task_type.cpu_max) == (1 << 20, 120)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "hint"),
+    [
+        (plain, {"isolation": "loop"}, 'for "thread"'),
+        (later, {"isolation": "thread"}, 'for "loop"'),
+        (plain, {"isolation": "container"}, 'Say "process"'),
+        (plain, {"memory_max": 1 << 20}, 'isolation="process"'),
+        (later, {"cpu_max": 1}, 'isolation="process"'),
+        (plain, {"isolation": "process", "memory_max": 0}, "in bytes"),
+        (plain, {"isolation": "process", "cpu_max": 0}, "Leave it out"),
+        (plain, {"isolation": "process", "cpu_max": "soon"}, "90"),
+    ],
+)
+def test_an_isolation_that_makes_no_sense_is_refused(
+    function: Callable[..., Any], options: dict[str, Any], hint: str
+) -> None:
+    with pytest.raises(InvalidTaskType) as refusal:
+        TaskType(function, **options)
+    assert hint in refusal.value.hint
+
+
+def test_the_registry_knows_which_types_need_child_processes() -> None:
+    registry = Registry()
+    registry.add(TaskType(plain))
+    registry.add(TaskType(plain, name="alone", isolation="process"))
+    assert registry.isolated() == ["alone"]
