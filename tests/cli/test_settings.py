@@ -25,6 +25,9 @@ def test_every_setting_has_its_variable() -> None:
         take_back_after=20.5,
         window=500,
         forget_workers_after=60.5,
+        kill_grace=2.5,
+        child_runs_max=50,
+        child_growth_mib=64,
     )
     names = Settings.__struct_fields__
     assert all(getattr(changed, name) != getattr(Settings(), name) for name in names)

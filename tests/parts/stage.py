@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID, uuid4
@@ -24,6 +25,8 @@ from fcs.domain.task import Status, TaskView
 from fcs.registry import Registry
 from fcs.supervisor import runtime as supervisor
 from fcs.worker import runtime as worker
+from fcs.worker.children.environment import clean
+from fcs.worker.children.spawn import Recipe
 from fcs.worker.runtime import Stop, Worker
 
 T = TypeVar("T")
@@ -38,6 +41,22 @@ CALM = Settings(beat_interval=0.1, lease=60, survey_interval=0.1, rescan_interva
 
 DEAF = Settings(beat_interval=20, lease=60, survey_interval=20, rescan_interval=60)
 """Nobody looks at the rows by himself: without hints nothing moves."""
+
+
+def recipe_for(app: str, **changes: Any) -> Recipe:
+    """How to make child processes that run the tasks of an application."""
+    usual = Recipe(
+        app=app,
+        environment=clean(os.environ, []),
+        runs_max=1_000,
+        growth_max=256 * 1024 * 1024,
+        kill_grace=0.2,
+    )
+    return usual._replace(**changes)
+
+
+NO_CHILDREN = recipe_for("nowhere:app")
+"""For apps without a type that wants them."""
 
 
 async def until(condition: Callable[[], Awaitable[T | None]]) -> T:
@@ -109,11 +128,19 @@ async def working(
     queues: Sequence[str] = (),
     drain_timeout: float = PATIENCE,
     at: Callable[[], float] = time.monotonic,
+    recipe: Recipe = NO_CHILDREN,
 ) -> AsyncIterator[Hired]:
     """A worker for as long as the block runs; then it leaves at once."""
     papers = registration(registry, id=id, slots=slots, queues=queues)
     hired = await worker.start(
-        url, papers, registry, settings, rng=Random(1), at=at, new_run_ids=new_run_ids
+        url,
+        papers,
+        registry,
+        settings,
+        rng=Random(1),
+        at=at,
+        new_run_ids=new_run_ids,
+        recipe=recipe,
     )
     stop = Stop(drain=asyncio.Event(), now=asyncio.Event())
     part = asyncio.create_task(hired.run(stop, drain_timeout=drain_timeout))
@@ -268,6 +295,19 @@ async def beats(db: Connection, incarnation: Incarnation, *, more: int) -> None:
         return await count(db, query, incarnation) >= first + more
 
     await until(enough)
+
+
+def is_there(pid: int) -> bool:
+    """Whether there is such a process; a zombie is one."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 @asynccontextmanager

@@ -3,18 +3,22 @@
 import asyncio
 import threading
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.parts.stage import reach, supervising, until_so, view, working
 
 import fcs
-from fcs import App, Backoff, Status
+from fcs import App, Backoff, Context, Status
 from fcs.client.task import Task
 from fcs.database import tasks
 from fcs.database.connect import Connection
+from fcs.domain.ids import RunId, TaskId
+from fcs.domain.outcome import Allowance, Outcome, Stopped
 from fcs.domain.settings import Settings
 from fcs.domain.task import StopLevel
-from fcs.worker.executor import Run
+from fcs.registry import TaskType
+from fcs.worker.executor import Executor, Run
 from fcs.worker.runtime import Worker
 
 LISTENING = Settings(beat_interval=20, lease=60, survey_interval=0.1, rescan_interval=60)
@@ -223,3 +227,23 @@ async def test_a_thread_hears_that_its_worker_leaves(
         await hired.end()
         [end] = await reach(db, [task.id], Status.INTERRUPTED)
     assert end.error == "its worker was shut down before the body had ended"
+
+
+async def test_an_async_body_that_is_asked_before_its_first_step_ends_and_frees_its_slot() -> None:
+    """The asking and the starting may come in one turn of the event loop."""
+
+    async def sleeper() -> None:
+        await asyncio.Event().wait()
+
+    ended: list[Outcome] = []
+    executor = Executor(
+        1, None, ended=lambda _, outcome: ended.append(outcome), not_started=lambda _: None
+    )
+    context = Context(id=TaskId(uuid4()), run_id=RunId(uuid4()), ty="sleeper")
+    run = Run(context, TaskType(sleeper), "{}", {}, Allowance(1, 1))
+    executor.start(run)
+    executor.cancel({context.id})
+    await executor.wait()
+
+    assert ended == [Stopped(StopLevel.CANCEL)]
+    assert not executor.runs

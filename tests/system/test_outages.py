@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from msgspec import structs
+from tests.parts.stage import NO_CHILDREN
 from tests.system.harness import LOOK_AGAIN, Cluster, Load, new_task
 
 from fcs.client.ids import new_run_ids
@@ -165,6 +166,7 @@ async def working(url: str, *, rng: Random) -> AsyncIterator[None]:
         rng=rng,
         at=boot_seconds,
         new_run_ids=new_run_ids,
+        recipe=NO_CHILDREN,
     )
     stop = work.Stop(drain=asyncio.Event(), now=asyncio.Event())
     part = asyncio.create_task(worker.run(stop, drain_timeout=0))

@@ -116,9 +116,13 @@ class Context:
         Written down about once a second, so it may be called at every step. Raises `Cancelled`
         when the body is asked to end.
         """
-        if self._on_progress is not None:
-            self._on_progress(self, Progress(done, of, safe_text(note)[:NOTE_MAX]))
+        self.pass_on(Progress(done, of, safe_text(note)[:NOTE_MAX]))
         self.check()
+
+    def pass_on(self, progress: Progress) -> None:
+        """Hand progress to whoever writes it down. For whoever runs the body."""
+        if self._on_progress is not None:
+            self._on_progress(self, progress)
 
     def sleep(self, seconds: float) -> None:
         """Sleep, in a thread or a process; raises `Cancelled` once the body is asked to end."""

@@ -57,6 +57,15 @@ def queues(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> list[
     return sorted({queue(name.strip()) for text in texts for name in text.split(",")})
 
 
+def variables(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> list[str]:
+    """Names of variables, given one by one or with commas between them."""
+    names = {name.strip() for text in texts for name in text.split(",")}
+    for name in names:
+        if not re.fullmatch(r"\w+\*?", name):
+            raise click.BadParameter(f"{name!r} is not like SHOP_REGION or SHOP_*.")
+    return sorted(names)
+
+
 def app_place(text: str) -> str:
     """Where an App is: module:attribute."""
     module, _, attribute = text.partition(":")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fcs.cli.common import Common, common_options
-from fcs.cli.kinds import address, app_place, queues, stretch
+from fcs.cli.kinds import address, app_place, queues, stretch, variables
 
 
 @click.command("work")
@@ -67,6 +67,15 @@ from fcs.cli.kinds import address, app_place, queues, stretch
     help="How long running tasks may take to end when the worker is asked to stop.",
 )
 @click.option(
+    "--child-env",
+    multiple=True,
+    callback=variables,
+    metavar="NAME",
+    envvar="FCS_CHILD_ENV",
+    show_envvar=True,
+    help="A variable that child processes see as well, as often as needed; NAME* for all such.",
+)
+@click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     envvar="FCS_TOKEN_FILE",
@@ -90,6 +99,7 @@ def command(
     slots: int,
     queues: list[str],
     drain_timeout: float,
+    child_env: list[str],
     token_file: Path | None,
     behind_proxy: bool,
 ) -> int:
@@ -117,6 +127,8 @@ def command(
         behind_proxy=behind_proxy,
     )
     options = WorkOptions(
+        app=place,
+        child_env=child_env,
         id=WorkerId(id or uuid.uuid4()),
         slots=slots,
         queues=queues,

@@ -32,6 +32,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     forget_workers_after: float = 600.0
     """How long the row of a lost or departed worker is kept for people to see."""
 
+    kill_grace: float = 5.0
+    """How long a body in a child process may take to end once it was asked to."""
+
+    child_runs_max: int = 1_000
+    """After so many runs a child process is replaced."""
+
+    child_growth_mib: int = 256
+    """A child process that has grown by so many MiB is replaced."""
+
     def __post_init__(self) -> None:
         self._require(self.beat_interval > 0, "beat_interval must be positive")
         self._require(
@@ -48,6 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
         self._require(self.survey_interval > 0, "survey_interval must be positive")
         self._require(self.rescan_interval > 0, "rescan_interval must be positive")
+        self._require(self.kill_grace > 0, "kill_grace must be positive")
+        self._require(self.child_runs_max >= 1, "child_runs_max must be at least 1")
+        self._require(self.child_growth_mib >= 1, "child_growth_mib must be at least 1")
         self._require(self.window >= 100, "window must be at least 100 tasks")
 
     @staticmethod

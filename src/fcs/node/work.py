@@ -21,12 +21,20 @@ from fcs.node.clock import boot_seconds
 from fcs.node.door import Door, DoorOptions
 from fcs.registry import Registry
 from fcs.worker import runtime
+from fcs.worker.children.environment import clean
+from fcs.worker.children.spawn import Recipe
 from fcs.worker.runtime import Stop
 
 
 class WorkOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How one worker process is to be. No queues means every queue."""
+    """How one worker process is to be. No queues means every queue.
 
+    `app` says where the application is, for child processes to import it; `child_env` names the
+    variables that they see beside those that every program needs.
+    """
+
+    app: str
+    child_env: list[str]
     id: WorkerId
     slots: int
     queues: list[str]
@@ -68,6 +76,7 @@ async def _work(
         rng=SystemRandom(),
         at=boot_seconds,
         new_run_ids=new_run_ids,
+        recipe=_recipe(settings, options),
     )
     if door:
         door.worker = worker
@@ -80,6 +89,16 @@ async def _require_schema(url: str) -> None:
     db = await connect(url, part="check")
     async with db:
         await check_schema(db)
+
+
+def _recipe(settings: Settings, options: WorkOptions) -> Recipe:
+    return Recipe(
+        app=options.app,
+        environment=clean(os.environ, options.child_env),
+        runs_max=settings.child_runs_max,
+        growth_max=settings.child_growth_mib * 1024 * 1024,
+        kill_grace=settings.kill_grace,
+    )
 
 
 def _registration(registry: Registry, options: WorkOptions, listen: str | None) -> Registration:

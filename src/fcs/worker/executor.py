@@ -1,4 +1,4 @@
-"""Runs bodies: async ones on the event loop, plain ones in threads; each ends in an outcome."""
+"""Runs bodies: on the event loop, in threads, in child processes; each ends in an outcome."""
 
 import asyncio
 import contextvars
@@ -10,11 +10,17 @@ from typing import Any
 
 from fcs.body import Ask, Context, perform
 from fcs.body.perform import Answer
+from fcs.body.pipe import Go
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.outcome import Allowance, Outcome
 from fcs.registry import TaskType
+from fcs.worker.children.child import Child, NotGone
+from fcs.worker.children.pool import Pool
 
 log = logging.getLogger(__name__)
+
+SHUTDOWN_GRACE = 0.5
+"""Seconds from the asking to the killing of a child when its worker goes."""
 
 
 @dataclass(slots=True)
@@ -23,10 +29,14 @@ class Run:
 
     context: Context
     task_type: TaskType
+    args_text: str
     kwargs: Mapping[str, Any]
     allowance: Allowance
+    child: Child | None = field(default=None, repr=False)
+    """The process that waits for this run, where it is to have one."""
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
     alarm: asyncio.TimerHandle | None = field(default=None, repr=False)
+    is_running: bool = False
 
     def __str__(self) -> str:
         return f"task={self.context.id} type={self.task_type.name}"
@@ -35,8 +45,16 @@ class Run:
 class Executor:
     """Runs bodies and hands each outcome to `ended`, in the event loop's thread."""
 
-    def __init__(self, slots: int, ended: Callable[[Run, Outcome], None]) -> None:
-        self._ended = ended
+    def __init__(
+        self,
+        slots: int,
+        pool: Pool | None,
+        *,
+        ended: Callable[[Run, Outcome], None],
+        not_started: Callable[[Run], None],
+    ) -> None:
+        self._pool = pool
+        self._ended, self._not_started = ended, not_started
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="fcs-body")
         self._running: dict[RunId, Run] = {}
 
@@ -77,18 +95,47 @@ class Executor:
         if not run.context.ask(why):
             return
         log.warning("body asked to end: %s reason=%s", run, why)
+        if run.child is not None:
+            run.child.ask(why, grace=SHUTDOWN_GRACE if why is Ask.SHUTDOWN else None)
         # A thread has no place where it could be cancelled from outside: it can only be asked.
-        if run.task_type.is_async and run.task is not None:
+        elif run.task_type.is_async and run.is_running and run.task is not None:
             run.task.cancel(str(why))
 
     async def _run(self, run: Run) -> None:
+        # Cancelled before this line, it would end without a word.
+        run.is_running = True
+        if run.context.cancelled and run.child is None and run.task_type.is_async:
+            assert run.task is not None
+            run.task.cancel(str(run.context.asked))
+        outcome: Outcome | None = None
         try:
-            outcome = await perform(run.task_type, run.kwargs, run.context, self._in_thread)
+            outcome = await self._perform(run)
+        except NotGone as error:
+            log.warning("%s", error)
         finally:
             self._running.pop(run.context.run_id, None)
             if run.alarm is not None:
                 run.alarm.cancel()
-        self._ended(run, outcome)
+        if outcome is None:
+            self._not_started(run)
+        else:
+            self._ended(run, outcome)
+
+    async def _perform(self, run: Run) -> Outcome:
+        if run.child is None:
+            return await perform(run.task_type, run.kwargs, run.context, self._in_thread)
+        assert self._pool is not None
+        context = run.context
+        go = Go(
+            id=context.id,
+            run_id=context.run_id,
+            ty=context.ty,
+            args_text=run.args_text,
+            attempt=context.attempt,
+            max_attempts=context.max_attempts,
+            timeout=context.timeout,
+        )
+        return await self._pool.perform(run.child, go, context, cpu_max=run.task_type.cpu_max)
 
     async def _in_thread(self, function: Callable[[], Answer]) -> Answer:
         context = contextvars.copy_context()

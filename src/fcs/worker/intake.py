@@ -25,7 +25,8 @@ from fcs.domain.outcome import Allowance
 from fcs.domain.settings import Settings
 from fcs.domain.task import OnInterrupt, Status
 from fcs.domain.text import safe_text
-from fcs.registry import Registry, TaskType
+from fcs.registry import Isolation, Registry, TaskType
+from fcs.worker.children.pool import Pool
 from fcs.worker.executor import Run
 from fcs.worker.slots import Slots
 
@@ -54,6 +55,7 @@ class Intake:
         tell: Callable[[Context, Progress], None],
         trusted_until: Callable[[], float],
         known_runs: Callable[[], set[RunId]],
+        pool: Pool | None = None,
     ) -> None:
         self._line = Line(url, part="worker begin", rng=rng)
         self._slots, self._registry, self._settings = slots, registry, settings
@@ -62,6 +64,9 @@ class Intake:
         self._trusted_until, self._known_runs = trusted_until, known_runs
         # A dict for its order: what was named first begins first.
         self._named: dict[TaskId, None] = {}
+        self._pool = pool
+        self._lacking: dict[TaskId, None] = {}
+        """Tasks that wait for a child process to be ready."""
         self._wake = asyncio.Event()
         self._rescan_at = at()
         self._sent_before = 0
@@ -77,6 +82,12 @@ class Intake:
     def slot_freed(self) -> None:
         if self._named:
             self._wake.set()
+
+    def child_ready(self) -> None:
+        """A child process can take a task."""
+        self._named.update(self._lacking)
+        self._lacking.clear()
+        self._wake.set()
 
     def sent_so_far(self, tasks_sent: int) -> None:
         """What the worker's row says was sent here; not taken a beat later means a lost hint."""
@@ -206,10 +217,22 @@ class Intake:
                 await self._refuse(row, error)
             else:
                 run = self._run_of(row, run_id, task_type, kwargs)
-                ready.append((Beginning(row.id, row.dispatch_no, run_id), run))
+                if self._has_a_place(run):
+                    ready.append((Beginning(row.id, row.dispatch_no, run_id), run))
         if unknown:
             await self._hand_back(unknown)
         return ready
+
+    def _has_a_place(self, run: Run) -> bool:
+        """Whether its body could start at once: a child process has to be ready before."""
+        if run.task_type.isolation is not Isolation.PROCESS:
+            return True
+        assert self._pool is not None
+        run.child = self._pool.take()
+        if run.child is None:
+            self._lacking[run.context.id] = None
+            self._pool.want(len(self._lacking))
+        return run.child is not None
 
     def _run_of(
         self, row: Dispatched, run_id: RunId, task_type: TaskType, kwargs: Mapping[str, Any]
@@ -225,7 +248,7 @@ class Intake:
         )
         on_interrupt = OnInterrupt.RETRY if row.retry_interrupted else OnInterrupt.INTERRUPT
         allowance = Allowance(row.attempt, row.max_attempts, on_interrupt, task_type.backoff)
-        return Run(context, task_type, kwargs, allowance)
+        return Run(context, task_type, row.args_text, kwargs, allowance)
 
     async def _begin(self, ready: list[tuple[Beginning, Run]]) -> list[Run]:
         async def begin(db: Connection) -> set[TaskId]:
@@ -234,7 +257,8 @@ class Intake:
             )
 
         begun = await self._line.carry_out(begin)
-        return [run for beginning, run in ready if beginning.task_id in begun]
+        self._give_up_places([run for _, run in ready if run.context.id not in begun])
+        return [run for _, run in ready if run.context.id in begun]
 
     def _go(self, begun: list[Run]) -> None:
         if not self._may_begin():
@@ -242,11 +266,17 @@ class Intake:
             # somebody may call these runs interrupted by now. Nothing was started, so they
             # can be given back.
             self._slots.moved_on(len(begun))
+            self._give_up_places(begun)
             self.look()
             return
         self._slots.begun(len(begun))
         for run in begun:
             self._start(run)
+
+    def _give_up_places(self, not_started: list[Run]) -> None:
+        for run in not_started:
+            if run.child is not None and self._pool is not None:
+                self._pool.put_back(run.child)
 
     async def _release(self, strays: list[tuple[TaskId, RunId]]) -> None:
         async def release(db: Connection) -> set[TaskId]:

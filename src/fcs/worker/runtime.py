@@ -25,6 +25,8 @@ from fcs.domain.ids import RunId
 from fcs.domain.outcome import Outcome
 from fcs.domain.settings import Settings
 from fcs.registry import Registry
+from fcs.worker.children.pool import Pool
+from fcs.worker.children.spawn import Recipe
 from fcs.worker.endings import ending_of
 from fcs.worker.enrol import enrol
 from fcs.worker.executor import Executor, Run
@@ -66,6 +68,7 @@ class Worker:
         rng: Random,
         at: Callable[[], float],
         new_run_ids: Callable[[int], list[RunId]],
+        pool: Pool | None = None,
     ) -> None:
         self._url, self._registration, self._settings = url, registration, settings
         self._rng, self._at = rng, at
@@ -73,7 +76,10 @@ class Worker:
         self._fenced = asyncio.Event()
         self._outbox = Outbox(url, self._slots, rng=rng)
         self._progress = ProgressReporter(url, rng=rng)
-        self._executor = Executor(self._slots.total, self._ended)
+        self._pool = pool
+        self._executor = Executor(
+            self._slots.total, pool, ended=self._ended, not_started=self._not_started
+        )
         self._intake = Intake(
             url,
             self._slots,
@@ -87,7 +93,10 @@ class Worker:
             tell=self._progress.tell,
             trusted_until=lambda: self._heartbeat.trusted_until,
             known_runs=lambda: self._executor.runs | self._outbox.runs,
+            pool=pool,
         )
+        if pool is not None:
+            pool.on_ready = self._intake.child_ready
         self._heartbeat = Heartbeat(
             url,
             self._slots,
@@ -136,6 +145,7 @@ class Worker:
                     self._progress.run(),
                     self._receive(),
                     self._turn(),
+                    *([self._pool.run()] if self._pool else []),
                 )
             ]
             log.info(
@@ -154,6 +164,11 @@ class Worker:
         self._slots.ended()
         self._outbox.put(ending_of(run, outcome, self._rng))
         self._intake.slot_freed()
+
+    def _not_started(self, run: Run) -> None:
+        """A begun task whose body did not start: a look at the rows gives it back."""
+        self._slots.ended()
+        self._intake.look()
 
     async def _receive(self) -> None:
         """Listen for hints, for ever; after each connecting, look at the rows."""
@@ -252,13 +267,26 @@ async def start(
     rng: Random,
     at: Callable[[], float],
     new_run_ids: Callable[[int], list[RunId]],
+    recipe: Recipe,
 ) -> Worker:
     """Take up the worker id and return the worker, ready to run.
 
-    Raises `WorkerIdTaken` when another live process has it.
+    By the recipe it has child processes, if any type wants them. Raises `WorkerIdTaken` when
+    another live process has the id, and `ChildNotStarted`.
     """
-    await enrol(url, registration, lease=settings.lease, rng=rng, patience=10 + settings.lease)
-    return Worker(url, registration, registry, settings, rng=rng, at=at, new_run_ids=new_run_ids)
+    isolated = registry.isolated()
+    pool = Pool(recipe, isolated, registration.slots_total, rng=rng) if isolated else None
+    if pool is not None:
+        await pool.open()
+    try:
+        await enrol(url, registration, lease=settings.lease, rng=rng, patience=10 + settings.lease)
+    except BaseException:
+        if pool is not None:
+            await pool.close()
+        raise
+    return Worker(
+        url, registration, registry, settings, rng=rng, at=at, new_run_ids=new_run_ids, pool=pool
+    )
 
 
 def _patience(stop: Stop) -> float:

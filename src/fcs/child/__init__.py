@@ -1,0 +1,1 @@
+"""A child process that runs bodies for a worker; it knows nothing of the database."""

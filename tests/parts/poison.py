@@ -1,0 +1,156 @@
+"""Bodies that do what no body should, each in a child process of a worker."""
+
+import asyncio
+import ctypes
+import logging
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+from fcs import App, current
+
+app = App()
+
+# A test holds up the import of later children by taking this file away.
+while (gate := os.environ.get("FCS_TEST_GATE")) and not Path(gate).exists():
+    time.sleep(0.005)
+
+log = logging.getLogger(__name__)
+
+MEMORY_MAX = 64 * 1024 * 1024
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+@app.task(isolation="process")
+def double(n: int) -> int:
+    """Nothing wrong with this one."""
+    return 2 * n
+
+
+@app.task(isolation="process")
+async def double_later(n: int) -> int:
+    """Nor with this."""
+    await asyncio.sleep(0)
+    return 2 * n
+
+
+@app.task(isolation="process")
+def exit_by_exception() -> None:
+    sys.exit(3)
+
+
+@app.task(isolation="process")
+def exit_at_once() -> None:
+    print("last words")  # noqa: T201
+    os._exit(3)
+
+
+@app.task(isolation="process")
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+@app.task(isolation="process")
+def shoot_itself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(isolation="process", memory_max=MEMORY_MAX)
+def take_memory(size: int) -> int:
+    return len(bytearray(size))
+
+
+@app.task(isolation="process", cpu_max=0.1)
+def spin() -> None:
+    while True:
+        pass
+
+
+@app.task(isolation="process")
+def hold_the_interpreter(ready: str = "") -> None:
+    """Backtrack in C for ever: no other thread of the process gets a turn."""
+    if ready:
+        Path(ready).touch()
+    re.match("(a+)+$", 60 * "a" + "b")
+
+
+@app.task(isolation="process")
+def print_a_gigabyte() -> None:
+    for _ in range(1024):
+        os.write(1, 1024 * b"x" * 1024)
+
+
+@app.task(isolation="process")
+def return_what_is_no_json() -> object:
+    return object()
+
+
+@app.task(isolation="process")
+def raise_the_mute() -> None:
+    raise Mute
+
+
+@app.task(isolation="process")
+def leave_a_daemon(note: str) -> None:
+    """Fork twice, as daemons do: nobody is the parent, and the group is another."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            Path(note).write_text(str(os.getpid()))
+            time.sleep(600)
+        os._exit(0)
+    while not Path(note).exists() or not Path(note).read_text():
+        time.sleep(0.001)
+
+
+@app.task(isolation="process")
+def come_back_twice() -> str:
+    return "copy" if os.fork() == 0 else "original"
+
+
+@app.task(isolation="process")
+def close_everything() -> None:
+    os.closerange(3, 256)
+
+
+@app.task(isolation="process")
+def talk(lines: int) -> None:
+    for n in range(lines):
+        log.info("line %d", n)
+    print("printed")  # noqa: T201
+    current().progress(lines, of=lines, note="all")
+
+
+@app.task(isolation="process")
+def see(names: list[str]) -> dict[str, str | None]:
+    """What it sees of its environment."""
+    return {name: os.environ.get(name) for name in names}
+
+
+@app.task(isolation="process")
+def whoami() -> list[int]:
+    return [os.getpid(), os.getpgid(0), os.getsid(0), len(list(Path("/dev/fd").iterdir()))]
+
+
+@app.task(isolation="process")
+def sleep(seconds: float = 600) -> None:
+    """Where nobody can be asked to stop."""
+    time.sleep(seconds)
+
+
+@app.task(isolation="process")
+def sleep_well() -> None:
+    """Where somebody can."""
+    current().sleep(600)
+
+
+@app.task(isolation="process")
+async def sleep_on_the_loop() -> None:
+    await asyncio.sleep(600)
