@@ -24,8 +24,9 @@ from tests.database.scene import (
 
 from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection, connect
+from fcs.database.runs import Again, Evidence
 from fcs.database.tasks import Overdue
-from fcs.domain.task import Status
+from fcs.domain.task import AttemptOutcome, Status
 
 W = incarnation(7)
 
@@ -99,6 +100,15 @@ async def release(db: Connection) -> None:
     await runs.release(db, [(task_id(1), run_id(1))])
 
 
+async def retry(db: Connection) -> None:
+    evidence = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch")
+    await runs.retry(db, [Again(task_id(1), run_id(1), 0.0, evidence, 1)], "report")
+
+
+async def cancel(db: Connection) -> None:
+    await tasks.cancel(db, [task_id(1)], reason="no need")
+
+
 async def refuse(db: Connection) -> None:
     await tasks.refuse(db, W, task_id(1), 1, "no")
 
@@ -144,6 +154,9 @@ Act = Callable[[Connection], Awaitable[None]]
         (running, begin),  # sent again, as proof
         (running, finish),
         (running, release),
+        (running, retry),
+        (dispatched, cancel),
+        (running, cancel),
         (dispatched, refuse),
         (running, reap),
         (ended, delete),

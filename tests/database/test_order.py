@@ -22,7 +22,9 @@ from tests.database.scene import (
 
 from fcs.database import runs, tasks
 from fcs.database.connect import Connection
+from fcs.database.runs import Again, Evidence
 from fcs.database.tasks import Overdue
+from fcs.domain.task import AttemptOutcome
 
 NUMBERS = [*range(1, 10)]
 
@@ -64,6 +66,20 @@ async def release_all(db: Connection, worker: int, numbers: list[int]) -> object
     return await runs.release(db, [(task_id(n), run_id(n)) for n in numbers])
 
 
+async def retry_all(db: Connection, worker: int, numbers: list[int]) -> object:
+    evidence = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch")
+    again = [Again(task_id(n), run_id(n), 0.0, evidence, 1) for n in numbers]
+    return await runs.retry(db, again, "report")
+
+
+async def report_progress_all(db: Connection, worker: int, numbers: list[int]) -> object:
+    return await runs.report_progress(db, {(task_id(n), run_id(n)): "1" for n in numbers})
+
+
+async def cancel_all(db: Connection, worker: int, numbers: list[int]) -> object:
+    return await tasks.cancel(db, [task_id(n) for n in numbers], reason="no need")
+
+
 async def hand_back_all(db: Connection, worker: int, numbers: list[int]) -> object:
     return await tasks.hand_back(db, incarnation(worker), [(task_id(n), 1) for n in numbers])
 
@@ -79,9 +95,12 @@ async def reap_all(db: Connection, worker: int, numbers: list[int]) -> object:
 
 Many = Callable[[Connection, int, list[int]], Coroutine[Any, Any, object]]
 ON_DISPATCHED: list[Many] = [begin_all, hand_back_all, take_back_all, reap_all]
-ON_RUNNING: list[Many] = [begin_all, finish_all, release_all, reap_all]
+ON_RUNNING: list[Many] = [
+    begin_all, finish_all, release_all, retry_all, report_progress_all, reap_all, cancel_all,
+]  # fmt: skip
 CASES: list[tuple[Many, Many, Act]] = [
     (dispatch_all, dispatch_all, pending),
+    (cancel_all, cancel_all, pending),
     *[(one, two, dispatched) for one in ON_DISPATCHED for two in ON_DISPATCHED],
     *[(one, two, running) for one in ON_RUNNING for two in ON_RUNNING],
 ]

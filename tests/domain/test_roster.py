@@ -259,8 +259,10 @@ def test_a_report_of_nothing_taken_is_no_answer() -> None:
 def test_after_being_skipped_the_strikes_are_counted_anew() -> None:
     worker = Worker(1)
     roster = roster_of(worker)
-    for _ in range(STRIKES_MAX + STRIKES_MAX - 1):
+    for _ in range(STRIKES_MAX):
         roster.strike(worker.incarnation, 0)
+    for _ in range(STRIKES_MAX - 1):
+        roster.strike(worker.incarnation, SKIP_FOR)
 
     assert free(roster, worker, at=SKIP_FOR) == 1
 

@@ -286,7 +286,7 @@ async def test_arguments_that_cannot_be_read_are_said_to_have_never_started(
         assert task.error is not None
         assert task.error.startswith("never started: ")
         assert (task.attempt, task.started_at) == (0, None)
-    assert "/n" in str(refused[4].error)
+    assert "`n`" in str(refused[4].error)
     assert numbers == [1]
 
 

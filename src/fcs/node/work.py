@@ -10,7 +10,8 @@ import msgspec
 
 from fcs import __version__
 from fcs.client.ids import new_run_ids
-from fcs.database.connect import connect
+from fcs.database.connect import Connection
+from fcs.database.line import Line
 from fcs.database.migrate import check_schema
 from fcs.database.workers import Registration
 from fcs.domain.errors import first_of
@@ -86,9 +87,19 @@ async def _work(
 
 
 async def _require_schema(url: str) -> None:
-    db = await connect(url, part="check")
-    async with db:
+    """Look at the schema before anything else. A database that cannot be reached is an error now,
+    of the address perhaps; one that goes away between two words is waited for."""
+    line, met = Line(url, part="check", rng=SystemRandom()), False
+
+    async def check(db: Connection) -> None:
+        nonlocal met
+        met = True
         await check_schema(db)
+
+    try:
+        await line.carry_out(check, give_up=lambda: not met)
+    finally:
+        await line.close()
 
 
 def _recipe(settings: Settings, options: WorkOptions) -> Recipe:

@@ -85,11 +85,14 @@ async def chase(
     if not stale:
         return None
     returned = await tasks.take_back(db, stale)
-    for dispatch in stale:
+    # The others were begun in the last moment, and their workers are not to blame.
+    back = {task.id for task in returned}
+    unanswered = [dispatch for dispatch in stale if dispatch.id in back]
+    for dispatch in unanswered:
         log.warning(
             "task taken back, not begun in time: task=%s incarnation=%s seconds=%.0f",
             dispatch.id,
             dispatch.incarnation,
             dispatch.age,
         )
-    return TakenBack(returned, frozenset(dispatch.incarnation for dispatch in stale))
+    return TakenBack(returned, frozenset(dispatch.incarnation for dispatch in unanswered))

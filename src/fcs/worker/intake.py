@@ -296,10 +296,9 @@ class Intake:
         self._slots.moved_on(len(await self._line.carry_out(hand_back)))
 
     async def _refuse(self, row: Dispatched, error: Exception) -> None:
-        reason = f"never started: {safe_text(error)}"
-        if isinstance(error, InvalidInput):
-            places = [f"{problem.pointer}: {problem.message}" for problem in error.problems]
-            reason = safe_text("; ".join([reason, *places]))
+        # Our own errors say it all by themselves, the place included.
+        what = safe_text(str(error) if isinstance(error, InvalidInput) else error)
+        reason = f"never started: {what}"
 
         async def refuse(db: Connection) -> bool:
             return await tasks.refuse(db, self._slots.incarnation, row.id, row.dispatch_no, reason)
