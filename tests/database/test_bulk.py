@@ -21,13 +21,11 @@ from tests.database.scene import (
 )
 
 from fcs.database import bulk, insights, runs, tasks
-from fcs.database.bulk import Filter
 from fcs.database.connect import Connection
 from fcs.database.runs import Again, Ending, Evidence
+from fcs.domain.bulk import Filter
 from fcs.domain.ids import TaskId
 from fcs.domain.task import FINAL, AttemptOutcome, OnInterrupt, Status
-
-EVERY = list(Status)
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +38,12 @@ async def matching(db: Connection, filter: Filter, *, limit: int = 2) -> list[in
     found: list[int] = []
     before: UUID | None = None
     while True:
-        page = await bulk.match(db, filter, among=EVERY, before=before, limit=limit)
+        statuses = [filter.status] if filter.status else list(Status)
+        page = await bulk.match(db, filter, statuses=statuses, before=before, limit=limit)
         if page.last is None:
             return found
-        assert len(page.ids) <= limit
-        found += [id.int for id in page.ids]
+        assert len(page.matches) <= limit
+        found += [id.int for id, _ in page.matches]
         before = page.last
 
 
@@ -73,8 +72,8 @@ async def test_a_filter_names_status_type_queue_and_age(db: Connection) -> None:
     assert await matching(db, Filter(status=Status.FAILED)) == [3]
     assert await matching(db, Filter(older_than=3_600)) == [3, 2, 1]
     assert await matching(db, Filter(older_than=3_601)) == []
-    among = await bulk.match(db, Filter(), among=[Status.FAILED], before=None)
-    assert among.ids == [task_id(3)]
+    page = await bulk.match(db, Filter(), statuses=[Status.FAILED], before=None, limit=9)
+    assert page.matches == [(task_id(3), Status.FAILED)]
 
 
 def copy(n: int) -> TaskId:

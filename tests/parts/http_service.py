@@ -33,11 +33,16 @@ async def note(anything: Any = None) -> None:
     """Take anything."""
 
 
+async def sturdy() -> None:
+    """Do not give up."""
+
+
 def registry() -> Registry:
     known = Registry()
     known.add(TaskType(baz))
     known.add(TaskType(resize, queue="photos", priority=7))
     known.add(TaskType(note))
+    known.add(TaskType(sturdy, max_attempts=4, timeout=2.5, on_interrupt="retry"))
     return known
 
 
@@ -102,7 +107,13 @@ async def serving(
     )
     bound: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     part = asyncio.create_task(
-        serve(app, host="127.0.0.1", port=0, on_bound=lambda *address: bound.set_result(address))
+        serve(
+            app,
+            host="127.0.0.1",
+            port=0,
+            on_bound=lambda *address: bound.set_result(address),
+            on_stop=store.endings.close,
+        )
     )
     try:
         host, port = await bound

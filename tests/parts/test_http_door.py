@@ -329,13 +329,20 @@ async def test_a_cancelled_server_lets_requests_end_and_frees_its_port() -> None
             bound = asyncio.Event()
             again = asyncio.create_task(
                 serve(
-                    _no_app, host=service.host, port=service.port, on_bound=lambda *_: bound.set()
+                    _no_app,
+                    host=service.host,
+                    port=service.port,
+                    on_bound=lambda *_: bound.set(),
+                    on_stop=lambda: None,
                 )
             )
             await bound.wait()
         again.cancel()
         with pytest.raises(asyncio.CancelledError):
             await again
+
+
+def ignore(*_: object) -> None: ...
 
 
 async def _no_app(scope: Scope, receive: Receive, send: Send) -> None: ...
@@ -357,13 +364,19 @@ async def test_an_address_that_is_not_ours_is_an_error_with_advice(
     host: str, port: int, reason: str
 ) -> None:
     with pytest.raises(ListenRefused, match=reason) as refusal:
-        await serve(_no_app, host=host, port=port, on_bound=lambda *_: None)
+        await serve(_no_app, host=host, port=port, on_bound=ignore, on_stop=ignore)
     assert refusal.value.hint
 
 
 async def test_a_busy_port_is_an_error_with_advice(service: Service) -> None:
     with pytest.raises(FcsError, match=f"Port {service.port} .* is taken") as refusal:
-        await serve(_no_app, host=service.host, port=service.port, on_bound=lambda *_: None)
+        await serve(
+            _no_app,
+            host=service.host,
+            port=service.port,
+            on_bound=lambda *_: None,
+            on_stop=lambda: None,
+        )
     assert "--listen" in refusal.value.hint
 
 
@@ -372,7 +385,7 @@ async def test_the_description_lists_every_type_with_its_arguments(service: Serv
     assert description["openapi"] == "3.1.0"
     schemas = description["components"]["schemas"]
     mapping = schemas["Definition"]["discriminator"]["mapping"]
-    assert list(mapping) == ["baz", "note", "resize"]
+    assert list(mapping) == ["baz", "note", "resize", "sturdy"]
     assert [part["$ref"] for part in schemas["Definition"]["oneOf"]] == list(mapping.values())
     assert set(schemas["resize"]["properties"]) == {"ty", "photo", "width"}
     assert schemas["TaskDocument"]["properties"]["created_at"]["format"] == "date-time"

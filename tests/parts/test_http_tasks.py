@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +54,14 @@ async def test_a_created_task_is_there(service: Service) -> None:
         "scheduled_at": None,
         "started_at": None,
         "error": None,
+        "due_at": created_at,
+        "max_attempts": 1,
+        "timeout": None,
+        "on_interrupt": "interrupt",
+        "limit_key": "",
+        "result": None,
+        "progress": None,
+        "cancel": None,
         "late_report": None,
     }
 
@@ -76,6 +85,19 @@ async def test_a_task_may_choose_its_queue_priority_and_time(service: Service) -
     task = (await service.client.get(f"/tasks/{task_id}")).json()
     assert (task["queue"], task["priority"]) == ("slow", -3)
     assert task["scheduled_at"] == "2999-05-17T07:00:00.250000Z"
+
+
+async def test_a_task_may_choose_its_attempts_and_times(service: Service) -> None:
+    own = {"max_attempts": 5, "timeout": "1m30s", "on_interrupt": "retry", "delay": "1h"}
+    task_id = await service.create({"def": {"ty": "baz"}} | own)
+    task = (await service.client.get(f"/tasks/{task_id}")).json()
+    assert (task["max_attempts"], task["timeout"], task["on_interrupt"]) == (5, 90, "retry")
+    begin, due = (datetime.fromisoformat(task[name]) for name in ("created_at", "due_at"))
+    assert (due - begin, task["scheduled_at"]) == (timedelta(hours=1), task["due_at"])
+
+    usual = await service.create({"def": {"ty": "sturdy"}})
+    task = (await service.client.get(f"/tasks/{usual}")).json()
+    assert (task["max_attempts"], task["timeout"], task["on_interrupt"]) == (4, 2.5, "retry")
 
 
 async def test_many_are_created_together(service: Service) -> None:
@@ -146,6 +168,16 @@ async def test_a_bomb_is_named_by_its_place(refuser: Service) -> None:
         ({"def": {"ty": "baz"}, "priority": 10**30}, "/priority"),
         ({"def": {"ty": "baz"}, "priority": 1.5}, "/priority"),
         ({"def": {"ty": "baz"}, "priority": True}, "/priority"),
+        ({"def": {"ty": "baz"}, "max_attempts": 0}, "/max_attempts"),
+        ({"def": {"ty": "baz"}, "max_attempts": 10_001}, "/max_attempts"),
+        ({"def": {"ty": "baz"}, "timeout": 0}, "/timeout"),
+        ({"def": {"ty": "baz"}, "timeout": 1e-30}, "/timeout"),
+        ({"def": {"ty": "baz"}, "timeout": "soon"}, "/timeout"),
+        ({"def": {"ty": "baz"}, "timeout": True}, "/timeout"),
+        ({"def": {"ty": "baz"}, "delay": -1}, "/delay"),
+        ({"def": {"ty": "baz"}, "delay": "9" * 400}, "/delay"),
+        ({"def": {"ty": "baz"}, "delay": 1, "scheduled_at": "2031-05-17T09:00:00Z"}, "/delay"),
+        ({"def": {"ty": "baz"}, "on_interrupt": "ignore"}, "/on_interrupt"),
         ([7], "/0"),
     ],
 )
@@ -309,6 +341,11 @@ async def test_lists_can_be_filtered(service: Service) -> None:
 async def test_wrong_parameters_are_named(refuser: Service, query: str, parameter: str) -> None:
     answer = await refuser.client.get(f"/tasks?{query}")
     assert_problem(answer, 422, "validation_failed", parameter)
+
+
+async def test_a_wrong_status_is_told_the_right_ones(refuser: Service) -> None:
+    hint = (await refuser.client.get("/tasks?status=done")).json()["hint"]
+    assert "pending, dispatched, running, succeeded" in hint
 
 
 async def test_a_task_can_be_deleted_once(service: Service) -> None:

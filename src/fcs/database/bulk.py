@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 import psycopg
 
 from fcs.database.connect import Connection
 from fcs.database.sql import load
+from fcs.domain.bulk import Filter
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Status
 
@@ -18,19 +18,13 @@ PAGE = 5_000
 """Rows of the table that one look takes in."""
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which tasks are meant; what is `None` says nothing. `older_than` is in seconds."""
-
-    status: Status | None = None
-    ty: str | None = None
-    queue: str | None = None
-    older_than: float | None = None
-
-
 class Page(NamedTuple):
-    """The ids that match among the rows down to `last`; `last` is `None` where no row was left."""
+    """What matches among the rows down to the id `last`, the newest first, each with its status.
 
-    ids: list[TaskId]
+    `last` is `None` where no row was left.
+    """
+
+    matches: list[tuple[TaskId, Status]]
     last: TaskId | None
 
 
@@ -38,16 +32,16 @@ async def match(
     db: Connection,
     filter: Filter,
     *,
-    among: Sequence[Status],
+    statuses: Sequence[Status],
     before: UUID | None,
-    limit: int = PAGE,
+    limit: int,
 ) -> Page:
     """Look through `limit` rows below the id `before`, from the newest to the oldest.
 
-    Only tasks in a status `among` those given match.
+    `statuses` stand in for the filter's own.
     """
     params = {
-        "statuses": [s.value for s in among if filter.status in (None, s)],
+        "among": [status.value for status in statuses],
         "ty": filter.ty,
         "queue": filter.queue,
         "older_than": filter.older_than,
@@ -55,7 +49,10 @@ async def match(
         "limit": limit,
     }
     row = await (await db.execute(_SQL["match"], params)).fetchone()
-    return Page([], None) if row is None else Page(row[1], row[0])
+    if row is None:
+        return Page([], None)
+    last, ids, found = row
+    return Page(list(zip(ids, map(Status, found), strict=True)), last)
 
 
 async def repeat(db: Connection, copies: Mapping[TaskId, TaskId]) -> dict[TaskId, Status]:

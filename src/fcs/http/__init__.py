@@ -1,8 +1,9 @@
 """The HTTP door: tasks in and out as JSON, problem documents for whatever goes wrong.
 
 door.py     every request passes here: guards, request ids, headers, errors
-tasks.py    POST, GET, DELETE of tasks          wire.py   their form on the wire
-server.py   the socket and the protocol         listen.py where it may be opened
+tasks.py    POST, GET, DELETE of tasks          wire.py    their form on the wire
+acts.py     cancel, retry, acts in bulk         endings.py who waits for the end of a task
+server.py   the socket and the protocol         listen.py  where it may be opened
 """
 
 from fcs.http.app import create_app

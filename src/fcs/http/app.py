@@ -9,6 +9,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from fcs.domain.ids import TaskId
+from fcs.http.acts import Acts
 from fcs.http.docs import POLICY, STYLE, render
 from fcs.http.door import Door
 from fcs.http.guard import Guard
@@ -39,12 +40,17 @@ def create_app(
     `check_host` is the answer of `check_listen`; with `tokens`, every request must show one.
     """
     tasks = Tasks(registry=registry, store=store, new_id=new_id, body_bytes_max=body_bytes_max)
+    acts = Acts(store=store, new_id=new_id, body_bytes_max=body_bytes_max)
     health = Health(checks)
     description = describe(registry, version=version)
     page = render(description)
     routes = [
         Route("/tasks", Resource(GET=tasks.list_page, POST=tasks.create)),
         Route("/tasks/batch", Resource(POST=tasks.create)),
+        Route("/tasks/bulk", Resource(POST=acts.bulk)),
+        Route("/tasks/{id}/attempts", Resource(GET=tasks.attempts)),
+        Route("/tasks/{id}/cancel", Resource(POST=acts.cancel)),
+        Route("/tasks/{id}/retry", Resource(POST=acts.retry)),
         Route("/tasks/{id}", Resource(GET=tasks.find, DELETE=tasks.delete)),
         Route("/workers", Resource(GET=_workers(store))),
         Route("/healthz", Resource(GET=health.live)),

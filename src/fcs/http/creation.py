@@ -1,20 +1,24 @@
 """From the body of a create request to new tasks, or to an error that names every wrong place."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from fcs.domain import json
+from fcs.domain.durations import seconds_of
 from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.ids import TaskId
 from fcs.domain.json import pointer
 from fcs.domain.moments import checked_moment
 from fcs.domain.task import NewTask
 from fcs.http.wire import NewTaskDocument
-from fcs.registry import Registry, check_queue
+from fcs.registry import Registry, check_queue, check_timeout
 from fcs.registry.problems import explain, find_problem, near_match
 from fcs.registry.signature import DISCRIMINATOR
+
+V = TypeVar("V")
+W = TypeVar("W")
 
 _ONE = msgspec.json.Decoder(NewTaskDocument)
 _PARTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -63,7 +67,6 @@ def _read_many(
 def _read_one(value: Any, text: bytes, registry: Registry, new_id: Callable[[], TaskId]) -> NewTask:
     asked = _decode(text)
     ty = _type_of(value["def"])
-    at = asked.scheduled_at
     try:
         task_type = registry.get(ty)
         args = task_type.normalise(bytes(asked.definition))
@@ -76,7 +79,11 @@ def _read_one(value: Any, text: bytes, registry: Registry, new_id: Callable[[], 
         args=args,
         queue=task_type.queue if asked.queue is None else asked.queue,
         priority=task_type.priority if asked.priority is None else asked.priority,
-        scheduled_at=None if at is None else checked_moment(at),
+        scheduled_at=_given(checked_moment, asked.scheduled_at, None),
+        delay=_seconds("delay", asked.delay),
+        max_attempts=task_type.max_attempts if asked.max_attempts is None else asked.max_attempts,
+        timeout=_given(check_timeout, _seconds("timeout", asked.timeout), task_type.timeout),
+        on_interrupt=asked.on_interrupt or task_type.on_interrupt,
     )
 
 
@@ -91,7 +98,21 @@ def _decode(text: bytes) -> NewTaskDocument:
         check_queue(asked.queue)
     if asked.scheduled_at is not None:
         checked_moment(asked.scheduled_at)
+        if asked.delay is not None:
+            raise _invalid("/delay", "stands beside scheduled_at", "Say one of the two.")
     return asked
+
+
+def _seconds(name: str, stretch: float | str | None) -> float | None:
+    try:
+        return None if stretch is None else seconds_of(stretch)
+    except InvalidInput as error:
+        raise _invalid(f"/{name}", str(error), error.hint) from None
+
+
+def _given(check: Callable[[V], W], value: V | None, usual: W) -> W:
+    """A given value, checked; else what is usual."""
+    return usual if value is None else check(value)
 
 
 def _type_of(definition: Any) -> str:

@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fcs.database.insights import WorkerView
+from fcs.domain.task import Attempt
+from fcs.http.acts import BulkAnswer, BulkDocument, CancelDocument
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
-from fcs.http.query import TaskQuery
+from fcs.http.query import FindQuery, TaskQuery
 from fcs.http.wire import CreatedDocument, FullTaskDocument, NewTaskDocument, TaskDocument
 from fcs.registry import Registry
 from fcs.registry.schema import components
 from fcs.registry.signature import DISCRIMINATOR
 
 _RECORDS = (
-    NewTaskDocument, CreatedDocument, TaskDocument, FullTaskDocument, WorkerView, ProblemDocument,
-    TaskQuery,
+    NewTaskDocument, CreatedDocument, TaskDocument, FullTaskDocument, WorkerView, Attempt,
+    CancelDocument, BulkDocument, BulkAnswer, ProblemDocument, TaskQuery, FindQuery,
 )  # fmt: skip
 
 _ID = {
@@ -21,6 +23,12 @@ _ID = {
     "in": "path",
     "required": True,
     "schema": {"type": "string", "format": "uuid"},
+}
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=30` is as good as `?wait=30s`.",
+    "schema": {"type": "string"},
 }
 _VERBOSE = {
     "name": "verbose",
@@ -34,8 +42,8 @@ _VERBOSE = {
 def describe(registry: Registry, *, version: str) -> dict[str, Any]:
     """The whole description, ready to be written as JSON."""
     kinds, records, parts = components(registry, _RECORDS)
-    new, created, task, full, worker, problem, query = records
-    query_fields = parts.pop(query["$ref"].rpartition("/")[2])["properties"]
+    new, created, task, full, worker, attempt, cancel, bulk, bulk_answer, problem = records[:-2]
+    query, find = (parts.pop(ref["$ref"].rpartition("/")[2])["properties"] for ref in records[-2:])
     parts["Definition"] = _definition([kind["$ref"] for kind in kinds], registry.names())
     _name_moments(parts)
     return {
@@ -48,8 +56,9 @@ def describe(registry: Registry, *, version: str) -> dict[str, Any]:
         },
         "servers": [{"url": "."}],
         "paths": _paths(
-            new=new, created=created, task=task, full=full, worker=worker, query=query_fields
-        ),
+            new=new, created=created, task=task, full=full, worker=worker, query=query, find=find
+        )
+        | _acts(full=full, attempt=attempt, cancel=cancel, bulk=bulk, bulk_answer=bulk_answer),
         "components": {
             "schemas": parts,
             "responses": {"Problem": _answer("A problem", problem, MEDIA_TYPE)},
@@ -85,7 +94,8 @@ def _definition(refs: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
 
 def _paths(
     *,
-    new: Any, created: Any, task: Any, full: Any, worker: Any, query: Mapping[str, Any],
+    new: Any, created: Any, task: Any, full: Any, worker: Any,
+    query: Mapping[str, Any], find: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     many = {"type": "array", "items": new}
     created_many = {"type": "array", "items": created}
@@ -105,10 +115,7 @@ def _paths(
             "get": {
                 "operationId": "listTasks",
                 "summary": "List tasks, newest first",
-                "parameters": [
-                    {"name": name, "in": "query", "schema": schema, "allowEmptyValue": True}
-                    for name, schema in query.items()
-                ],
+                "parameters": _query(query),
                 "responses": {
                     "200": _page({"type": "array", "items": task}),
                     **_problems("validation_failed", "database_unavailable"),
@@ -130,10 +137,11 @@ def _paths(
             "parameters": [_ID],
             "get": {
                 "operationId": "findTask",
-                "summary": "Look at a task",
+                "summary": "Look at a task, or wait for its end",
+                "parameters": [*_query(find), _PREFER],
                 "responses": {
-                    "200": _answer("The task", full),
-                    **_problems("not_found", "database_unavailable"),
+                    "200": _answer("The task, ended or not", full),
+                    **_problems("not_found", "validation_failed", "database_unavailable"),
                 },
             },
             "delete": {
@@ -172,6 +180,67 @@ def _paths(
             }
         },
     }
+
+
+def _acts(*, full: Any, attempt: Any, cancel: Any, bulk: Any, bulk_answer: Any) -> dict[str, Any]:
+    """What acts on tasks that are there, and what became of their runs."""
+    body_problems = ("invalid_json", "too_large", "unsupported_media_type", "validation_failed")
+    return {
+        "/tasks/bulk": {
+            "post": {
+                "operationId": "actOnTasks",
+                "summary": "Cancel, retry or delete all tasks that match, or count them",
+                "requestBody": {"required": True, "content": _json(bulk)},
+                "responses": {
+                    "200": _answer("How far it came", bulk_answer),
+                    **_problems(*body_problems, "database_unavailable"),
+                },
+            }
+        },
+        "/tasks/{id}/attempts": {
+            "parameters": [_ID],
+            "get": {
+                "operationId": "listAttempts",
+                "summary": "List the last hundred runs of a task, in their order",
+                "responses": {
+                    "200": _answer("The runs", {"type": "array", "items": attempt}),
+                    **_problems("not_found", "database_unavailable"),
+                },
+            },
+        },
+        "/tasks/{id}/cancel": {
+            "parameters": [_ID],
+            "post": {
+                "operationId": "cancelTask",
+                "summary": "End a task that has not begun; ask one that runs to end",
+                "requestBody": {"required": False, "content": _json(cancel)},
+                "responses": {
+                    "200": _answer("The task: cancelled, or asked to end", full),
+                    **_problems(
+                        *body_problems, "not_found", "wrong_status", "database_unavailable"
+                    ),
+                },
+            },
+        },
+        "/tasks/{id}/retry": {
+            "parameters": [_ID],
+            "post": {
+                "operationId": "retryTask",
+                "summary": "Create an ended task anew",
+                "responses": {
+                    "201": _created(full),
+                    **_problems("not_found", "wrong_status", "database_unavailable"),
+                },
+            },
+        },
+    }
+
+
+def _query(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "query", "schema": schema, "allowEmptyValue": True}
+        for name, schema in fields.items()
+    ]
 
 
 def _json(schema: Any, media_type: str = "application/json") -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Query parameters of lists, and the cursor that leads from one page to the next."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -9,7 +11,8 @@ import msgspec
 from msgspec import Meta
 from starlette.datastructures import QueryParams
 
-from fcs.domain.errors import Problem
+from fcs.domain.durations import seconds_of
+from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Status
 from fcs.http.errors import InvalidQuery
@@ -17,9 +20,13 @@ from fcs.registry.problems import explain, find_problem, near_match
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 500
+WAIT_MAX = 60.0
 
 Limit = Annotated[int, Meta(ge=1, le=LIMIT_MAX)]
 Word = Annotated[str, Meta(max_length=200)]
+Wait = Annotated[
+    str, Meta(description=f"A stretch of time such as 30s, at most {WAIT_MAX:g}s.", max_length=50)
+]
 Cursor = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]{22}$"})]
 
 
@@ -33,21 +40,31 @@ class TaskQuery(msgspec.Struct, forbid_unknown_fields=True):
     cursor: Cursor | None = None
 
 
-def read_query(params: QueryParams) -> TaskQuery:
+class FindQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """How to look at a task: at once, or when it has ended, but for so long at the most."""
+
+    wait: Wait | None = None
+
+
+Q = TypeVar("Q", TaskQuery, FindQuery)
+
+
+def read_query(params: QueryParams, kind: type[Q]) -> Q:
     """Check the parameters. One left empty counts as not given."""
+    known = kind.__struct_fields__
     given: dict[str, str] = {}
     for name, value in params.multi_items():
         if name in given:
-            raise _invalid(name, "is given twice")
+            raise _invalid(name, "is given twice", known)
         if "\0" in value:
-            raise _invalid(name, "contains the character NUL")
+            raise _invalid(name, "contains the character NUL", known)
         if value:
             given[name] = value
     try:
-        return msgspec.convert(given, TaskQuery, strict=False)
+        return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         problem = find_problem(error)
-        raise _invalid(problem.pointer[1:], problem.message) from None
+        raise _invalid(problem.pointer[1:], problem.message, known) from None
 
 
 def read_cursor(cursor: str | None) -> UUID | None:
@@ -57,7 +74,7 @@ def read_cursor(cursor: str | None) -> UUID | None:
     try:
         return UUID(bytes=urlsafe_b64decode(cursor + "=="))
     except ValueError:
-        raise _invalid("cursor", "was not made by this server") from None
+        raise _invalid("cursor", "was not made by this server", ["cursor"]) from None
 
 
 def next_link(path: str, query: TaskQuery, last: TaskId) -> str:
@@ -65,15 +82,44 @@ def next_link(path: str, query: TaskQuery, last: TaskId) -> str:
     asked = {"status": query.status, "ty": query.ty, "queue": query.queue}
     params: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
     params["limit"] = query.limit
-    params["cursor"] = urlsafe_b64encode(last.bytes).rstrip(b"=").decode()
+    params["cursor"] = write_cursor(last)
     return f'<{path}?{urlencode(params)}>; rel="next"'
 
 
-def _invalid(name: str, message: str) -> InvalidQuery:
-    known = TaskQuery.__struct_fields__
+def write_cursor(last: TaskId) -> str:
+    """What `read_cursor` reads."""
+    return urlsafe_b64encode(last.bytes).rstrip(b"=").decode()
+
+
+def read_wait(query: FindQuery) -> float | None:
+    """For how long to wait, in seconds; `None` where that was not asked."""
+    if query.wait is None:
+        return None
+    try:
+        seconds = seconds_of(query.wait)
+    except InvalidInput as error:
+        raise _invalid("wait", str(error), ["wait"], error.hint) from None
+    if seconds > WAIT_MAX:
+        raise _invalid("wait", f"is more than {WAIT_MAX:g} s", ["wait"], "Ask again afterwards.")
+    return seconds
+
+
+def read_prefer(header: str) -> float | None:
+    """The same from a header `Prefer: wait=30` (RFC 7240), which may be taken less than literally:
+    what cannot be read is ignored, and nobody waits longer than he may."""
+    for preference in header.split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait" and re.fullmatch(r'\s*"?[0-9]{1,9}"?\s*', value):
+            return min(WAIT_MAX, float(value.strip().strip('"')))
+    return None
+
+
+def _invalid(name: str, message: str, known: Sequence[str], hint: str = "") -> InvalidQuery:
     problem = Problem("/" + name, message)
+    if name == "status":
+        hint = f"A status is one of {', '.join(Status)}."
     return InvalidQuery(
         f"Query parameter {explain(problem)}.",
-        hint=near_match(name, known) or f"Known parameters: {', '.join(known)}.",
+        hint=hint or near_match(name, known) or f"Known parameters: {', '.join(known)}.",
         problems=[problem],
     )

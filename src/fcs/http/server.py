@@ -19,11 +19,17 @@ _GRACE_SECONDS = 5
 
 
 async def serve(
-    app: ASGIApp, *, host: str, port: int, on_bound: Callable[[str, int], None]
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    on_bound: Callable[[str, int], None],
+    on_stop: Callable[[], None],
 ) -> None:
     """Serve until cancelled; then let what is under way end, for a few seconds at most.
 
     `on_bound` hears the address as soon as requests can come: with port 0, the one chosen.
+    `on_stop` hears when the end begins: nobody should keep it waiting then.
     """
     listener = await bind(host, port)
     server = _Server(
@@ -46,6 +52,7 @@ async def serve(
         on_bound(*listener.getsockname()[:2])
         await asyncio.shield(running)
     finally:
+        on_stop()
         server.should_exit = True
         await _until_done(running, server)
         listener.close()

@@ -7,14 +7,16 @@ from time import monotonic
 from typing import TypeVar
 from uuid import UUID
 
-from fcs.database import insights, tasks
+from fcs.database import bulk, insights, tasks
 from fcs.database.connect import Connection
 from fcs.database.insights import WorkerView
 from fcs.database.line import Line, is_passing
+from fcs.database.sweep import Sweep
 from fcs.database.writer import Writer
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.ids import TaskId
-from fcs.domain.task import NewTask, Status, TaskView
+from fcs.domain.task import Attempt, NewTask, Status, TaskView
+from fcs.http.endings import Endings
 
 _LINES = 3
 _PATIENCE = 2.0
@@ -36,6 +38,7 @@ class Store:
         self._idle: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for line in self._lines:
             self._idle.put_nowait(line)
+        self.endings = Endings(lambda ids: self._ask(lambda db: insights.still_open(db, ids)))
 
     async def create(self, new: Sequence[NewTask]) -> None:
         """Return when the tasks are durable: all of them, or none."""
@@ -61,6 +64,30 @@ class Store:
                 db, limit=limit, before=before, status=status, ty=ty, queue=queue
             )
         )
+
+    async def list_attempts(self, id: TaskId) -> list[Attempt]:
+        return await self._ask(lambda db: insights.list_attempts(db, id))
+
+    async def cancel(self, id: TaskId, reason: str) -> tuple[Status | None, TaskView | None]:
+        """The status in which the task was found, and what it is now."""
+
+        async def cancel(db: Connection) -> tuple[Status | None, TaskView | None]:
+            found = await tasks.cancel(db, [id], reason=reason)
+            return found.get(id), await insights.find_task(db, id)
+
+        return await self._ask(cancel)
+
+    async def repeat(self, id: TaskId, new_id: TaskId) -> tuple[Status | None, TaskView | None]:
+        """The status in which the task was found, and the new task, if there is one."""
+
+        async def repeat(db: Connection) -> tuple[Status | None, TaskView | None]:
+            found = await bulk.repeat(db, {id: new_id})
+            return found.get(id), await insights.find_task(db, new_id)
+
+        return await self._ask(repeat)
+
+    async def step(self, sweep: Sweep) -> None:
+        await self._ask(sweep.step)
 
     async def delete(self, id: TaskId) -> Status | None:
         """Return the status in which the task was found; if that is running, it stays."""

@@ -1,23 +1,28 @@
 """The requests about tasks."""
 
 from collections.abc import Callable
-from uuid import UUID
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fcs.domain.errors import TaskNotFound, WrongStatus
+from fcs.domain.errors import WrongStatus
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Status
 from fcs.http.body import read_json
 from fcs.http.creation import read_tasks
-from fcs.http.query import next_link, read_cursor, read_query
+from fcs.http.ids import id_of, missing
+from fcs.http.query import (
+    FindQuery,
+    TaskQuery,
+    next_link,
+    read_cursor,
+    read_prefer,
+    read_query,
+    read_wait,
+)
 from fcs.http.store import Store
-from fcs.http.wire import CreatedDocument, show, show_in_full
+from fcs.http.wire import CreatedDocument, answer, show, show_in_full
 from fcs.registry import Registry
-
-_ENCODER = msgspec.json.Encoder()
 
 
 class Tasks:
@@ -45,12 +50,12 @@ class Tasks:
 
         created = [CreatedDocument(task.id) for task in new]
         if isinstance(asked, list):
-            return _json(created, status=201)
+            return answer(created, status=201)
         location = f"{request.scope.get('root_path', '')}/tasks/{asked.id}"
-        return _json(created[0], status=201, headers={"Location": location})
+        return answer(created[0], status=201, headers={"Location": location})
 
     async def list_page(self, request: Request) -> Response:
-        query = read_query(request.query_params)
+        query = read_query(request.query_params, TaskQuery)
         # One more than asked for tells whether there is a next page.
         found = await self._store.list_tasks(
             limit=query.limit + 1,
@@ -63,43 +68,38 @@ class Tasks:
         if len(found) > len(page):
             path = f"{request.scope.get('root_path', '')}/tasks"
             headers["Link"] = next_link(path, query, page[-1].id)
-        return _json([show(task) for task in page], headers=headers)
+        return answer([show(task) for task in page], headers=headers)
 
     async def find(self, request: Request) -> Response:
-        task_id = _id_of(request)
+        """With `wait` it answers when the task has ended, or with its present state when not."""
+        task_id = id_of(request)
+        wait, headers = read_wait(read_query(request.query_params, FindQuery)), {}
+        if wait is None and (wait := read_prefer(request.headers.get("prefer", ""))) is not None:
+            headers["Preference-Applied"] = f"wait={wait:g}"
         task = await self._store.find_task(task_id)
+        if task is not None and wait and not task.status.is_final:
+            await self._store.endings.wait(task_id, wait)
+            task = await self._store.find_task(task_id)
         if task is None:
-            raise _missing(task_id)
-        return _json(show_in_full(task))
+            raise missing(task_id)
+        return answer(show_in_full(task), headers=headers)
+
+    async def attempts(self, request: Request) -> Response:
+        task_id = id_of(request)
+        attempts = await self._store.list_attempts(task_id)
+        # Without a run there is still the task to be asked for.
+        if not attempts and await self._store.find_task(task_id) is None:
+            raise missing(task_id)
+        return answer(attempts)
 
     async def delete(self, request: Request) -> Response:
-        task_id = _id_of(request)
+        task_id = id_of(request)
         found = await self._store.delete(task_id)
         if found is None:
-            raise _missing(task_id)
+            raise missing(task_id)
         if found is Status.RUNNING:
             raise WrongStatus(
                 f"Task {task_id} is running; only tasks that are not can be deleted.",
                 hint=f"Cancel it first (POST /tasks/{task_id}/cancel), or wait for its end.",
             )
         return Response(status_code=204)
-
-
-def _id_of(request: Request) -> TaskId:
-    text = request.path_params["id"]
-    try:
-        if len(text) != 36:
-            raise ValueError
-        return TaskId(UUID(text))
-    except ValueError:
-        raise _missing(text[:100]) from None
-
-
-def _missing(id: TaskId | str) -> TaskNotFound:
-    return TaskNotFound(
-        f"There is no task {id}.", hint="It may have been deleted. GET /tasks lists what is there."
-    )
-
-
-def _json(answer: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(_ENCODER.encode(answer), status, headers=headers, media_type="application/json")

@@ -5,13 +5,25 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw
+from starlette.responses import Response
 
 from fcs.domain import json
 from fcs.domain.errors import FcsError
 from fcs.domain.ids import TaskId, WorkerId
-from fcs.domain.task import PRIORITY_MAX, PRIORITY_MIN, LateReport, Status, TaskView
+from fcs.domain.task import (
+    PRIORITY_MAX,
+    PRIORITY_MIN,
+    CancelRequest,
+    LateReport,
+    OnInterrupt,
+    Status,
+    TaskView,
+)
 from fcs.registry.names import QUEUE_PATTERN
+from fcs.registry.options import ATTEMPTS_MAX
 from fcs.registry.signature import DISCRIMINATOR
+
+_ENCODER = msgspec.json.Encoder()
 
 # Rows may be longer than what the door lets in: jsonb writes numbers out in full.
 _ROW_BYTES_MAX = 64 * json.BYTES_MAX
@@ -19,6 +31,11 @@ _ROW_BYTES_MAX = 64 * json.BYTES_MAX
 Moment = Annotated[datetime, Meta(tz=True)]
 Queue = Annotated[str, Meta(extra_json_schema={"pattern": QUEUE_PATTERN})]
 Priority = Annotated[int, Meta(ge=PRIORITY_MIN, le=PRIORITY_MAX)]
+Attempts = Annotated[int, Meta(ge=1, le=ATTEMPTS_MAX)]
+Stretch = Annotated[
+    float | str, Meta(description="A stretch of time: seconds, or text such as 90s, 10m, 1h30m.")
+]
+AnyJson = Annotated[Raw | None, Meta(description="Any JSON.")]
 Definition = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Definition"})]
 AnyDefinition = Annotated[
     Raw,
@@ -36,12 +53,19 @@ AnyDefinition = Annotated[
 class NewTaskDocument(
     msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename={"definition": "def"}
 ):
-    """A task to be. Queue and priority are those of its type unless given here."""
+    """A task to be. What is not given here is as its type has it.
+
+    `delay` counts from the creation, by the database's clock; it stands in for `scheduled_at`.
+    """
 
     definition: Definition
     scheduled_at: Moment | None = None
+    delay: Stretch | None = None
     queue: Queue | None = None
     priority: Priority | None = None
+    max_attempts: Attempts | None = None
+    timeout: Stretch | None = None
+    on_interrupt: OnInterrupt | None = None
 
 
 class CreatedDocument(msgspec.Struct):
@@ -65,12 +89,29 @@ class TaskDocument(msgspec.Struct, rename={"definition": "def"}):
     scheduled_at: Moment | None
     started_at: Moment | None
     error: str | None
+    due_at: Moment | None
+    max_attempts: int
+    timeout: float | None
+    on_interrupt: OnInterrupt
+    limit_key: str
+    result: AnyJson
+    progress: AnyJson
+    cancel: CancelRequest | None
 
 
 class FullTaskDocument(TaskDocument):
     """A task as it is, and what the worker of a lost run said of it afterwards."""
 
     late_report: LateReport | None
+
+
+def answer(
+    document: object, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """A document as JSON."""
+    return Response(
+        _ENCODER.encode(document), status, headers=headers, media_type="application/json"
+    )
 
 
 def show(view: TaskView) -> TaskDocument:
@@ -95,7 +136,27 @@ def _fields(view: TaskView) -> tuple[Any, ...]:
         view.scheduled_at,
         view.started_at,
         view.error,
+        view.due_at,
+        view.max_attempts,
+        view.timeout,
+        view.on_interrupt,
+        view.limit_key,
+        _raw(view.result_text),
+        _raw(view.progress_text),
+        view.cancel,
     )
+
+
+def _raw(text: str | None) -> Raw | None:
+    """JSON of a row as it is, unless it cannot be read: somebody may have put anything there."""
+    if text is None:
+        return None
+    raw = text.encode("utf-8", "replace")
+    try:
+        json.parse(raw, bytes_max=_ROW_BYTES_MAX)
+    except FcsError:
+        return Raw(b'{"unreadable":true}')
+    return Raw(raw)
 
 
 def _definition(ty: str, args_text: str) -> Raw:

@@ -62,6 +62,7 @@ class Door:
                 host=options.host,
                 port=options.port,
                 on_bound=lambda *address: bound.set_result(address),
+                on_stop=self._store.endings.close,
             )
         )
         first: list[asyncio.Future[Any]] = [serving, bound]

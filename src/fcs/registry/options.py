@@ -9,6 +9,7 @@ from fcs.domain.outcome import Backoff
 from fcs.domain.task import OnInterrupt
 
 ATTEMPTS_MAX: Final = 10_000
+TIMEOUT_MIN: Final = 0.001
 
 ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -65,9 +66,11 @@ def check_timeout(timeout: Duration | None) -> float | None:
     if timeout is None:
         return None
     seconds = seconds_of(timeout)
-    if seconds > 0:
+    if seconds >= TIMEOUT_MIN:
         return seconds
-    raise _invalid("/timeout", "the timeout must be longer than nothing", "Leave it out for none.")
+    raise _invalid(
+        "/timeout", "the timeout must be a millisecond or more", "Leave it out for none."
+    )
 
 
 def check_on_interrupt(word: str) -> OnInterrupt:

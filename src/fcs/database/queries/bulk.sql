@@ -1,28 +1,32 @@
 -- Acts on many tasks at a time: finding them page by page, and running ended ones once more.
 
 -- name: match
--- One page of the table from an id downwards, whatever is in it; of these tasks, the ids that
--- match. A page costs the same however few do. Answers with nothing below the last page.
+-- One page of the table from an id downwards, whatever is in it; of its tasks, those that match,
+-- the newest first. A page costs the same however few do. No row where there is no page left.
 with page as (
       select id, status, ty, queue, created_at
         from fcs.tasks
        where (%(before)s::uuid is null or id < %(before)s)
     order by id desc
        limit %(limit)s
+),
+matching as (
+    select id, status
+      from page
+     where status = any(%(among)s::fcs.status[])
+       and (%(ty)s::text is null or ty = %(ty)s)
+       and (%(queue)s::text is null or queue = %(queue)s)
+       and (
+           %(older_than)s::float is null
+           or created_at <= fcs.now() - make_interval(secs => %(older_than)s)
+       )
 )
-select (array_agg(id order by id))[1] as last,
-       coalesce(
-           array_agg(id order by id desc) filter (
-               where (%(statuses)s::fcs.status[] is null or status = any(%(statuses)s))
-                 and (%(ty)s::text is null or ty = %(ty)s)
-                 and (%(queue)s::text is null or queue = %(queue)s)
-                 and (%(older_than)s::float is null
-                      or created_at <= fcs.now() - make_interval(secs => %(older_than)s))
-           ),
-           '{}'
-       ) as ids
-  from page
-having count(*) > 0;
+  select id as last,
+         array(select id from matching order by id desc) as ids,
+         array(select status::text from matching order by id desc) as statuses
+    from page
+order by id
+   limit 1;
 
 -- name: repeat
 -- Create tasks anew that have ended: same type, arguments and options, as new tasks with ids of

@@ -1,0 +1,392 @@
+"""Acts over HTTP: waiting, cancelling, running once more, one by one and in bulk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, LiteralString
+
+import httpx2
+import pytest
+from tests.parts.http_service import NOWHERE, Service, assert_problem, new_id, serving
+from tests.parts.proxy import proxied
+from tests.parts.stage import Fake, connected, count, give, hire_fake, until
+
+from fcs.database import runs, tasks
+from fcs.database.connect import Connection
+from fcs.database.runs import Ending, Evidence
+from fcs.database.sweep import Sweep
+from fcs.domain import hints
+from fcs.domain.bulk import Action, Filter
+from fcs.domain.ids import TaskId
+from fcs.domain.task import AttemptOutcome, Status
+
+STRANGER = "205109a7-bcd4-4106-a960-ab45b4c42df8"
+
+
+@pytest.fixture
+async def service(database_url: str) -> AsyncIterator[Service]:
+    async with serving(database_url) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+async def refuser() -> AsyncIterator[Service]:
+    """For what is refused before any database is asked."""
+    async with serving(NOWHERE) as service:
+        yield service
+
+
+@pytest.fixture
+async def fake(db: Connection) -> Fake:
+    return await hire_fake(db, ["baz"], slots=100)
+
+
+async def create(service: Service, **more: Any) -> TaskId:
+    from uuid import UUID
+
+    return TaskId(UUID(await service.create({"def": {"ty": "baz"}} | more)))
+
+
+async def run(db: Connection, fake: Fake, task_id: TaskId) -> Any:
+    await give(db, fake.incarnation, [task_id])
+    return await fake.begin(task_id)
+
+
+async def end(
+    db: Connection, fake: Fake, task_id: TaskId, status: Status = Status.SUCCEEDED, **more: Any
+) -> None:
+    run_id = await run(db, fake, task_id)
+    ending = Ending(task_id, run_id, status, **more)
+    assert await runs.finish(db, [ending], hints.report(fake.incarnation, 1, 0, 0)) == {task_id}
+
+
+async def view(service: Service, task_id: TaskId) -> Any:
+    return (await service.client.get(f"/tasks/{task_id}")).json()
+
+
+# --- wait ---
+
+
+@pytest.mark.parametrize("way", ["query", "header"])
+async def test_an_answer_waits_for_the_end(
+    service: Service, db: Connection, fake: Fake, way: str
+) -> None:
+    task_id = await create(service)
+    asked = (
+        service.client.get(f"/tasks/{task_id}?wait=30s")
+        if way == "query"
+        else service.client.get(f"/tasks/{task_id}", headers={"Prefer": "x=1, wait=30"})
+    )
+    waiting = asyncio.create_task(asked)
+    await until(lambda: looks(db))
+    assert not waiting.done()
+    await end(db, fake, task_id, result='{"n": 7}')
+    answer = await waiting
+    assert (answer.json()["status"], answer.json()["result"]) == ("succeeded", {"n": 7})
+    assert answer.headers.get("preference-applied") == ("wait=30" if way == "header" else None)
+
+
+async def looks(db: Connection) -> bool:
+    """Whether somebody waits: the server has asked which tasks are still open."""
+    return bool(await count(db, f"{HTTP_LINES} and query like '%%as named (id, no)%%'"))
+
+
+HTTP_LINES: LiteralString = """
+    select count(*) from pg_stat_activity
+     where datname = current_database() and application_name = 'fcs http'
+"""
+
+
+async def test_a_task_that_does_not_end_is_shown_as_it_is(service: Service) -> None:
+    task_id = await create(service)
+    for wait in ("wait=50ms", "wait=0", "wait="):
+        answer = await service.client.get(f"/tasks/{task_id}?{wait}")
+        assert (answer.status_code, answer.json()["status"]) == (200, "pending")
+
+
+async def test_a_deleted_task_is_not_waited_for(service: Service, db: Connection) -> None:
+    task_id = await create(service)
+    waiting = asyncio.create_task(service.client.get(f"/tasks/{task_id}?wait=30"))
+    await until(lambda: looks(db))
+    await tasks.delete(db, [task_id])
+    assert_problem(await waiting, 404, "not_found")
+    assert_problem(await service.client.get(f"/tasks/{STRANGER}?wait=30"), 404, "not_found")
+
+
+async def test_many_who_wait_hold_up_nobody(service: Service, db: Connection, fake: Fake) -> None:
+    """BOUND: however many wait, they share the few lines and one question."""
+    ids = [await create(service) for _ in range(20)]
+    waiting = [
+        asyncio.create_task(service.client.get(f"/tasks/{id}?wait=30")) for id in [*ids, *ids]
+    ]
+    await until(lambda: looks(db))
+    assert len((await service.client.get("/tasks")).json()) == 20
+    assert await count(db, HTTP_LINES) <= 3
+    for task_id in ids:
+        await end(db, fake, task_id)
+    answers = await asyncio.gather(*waiting)
+    assert {answer.json()["status"] for answer in answers} == {"succeeded"}
+
+
+async def test_who_waits_is_told_when_the_server_stops(service: Service, db: Connection) -> None:
+    task_id = await create(service)
+    waiting = asyncio.create_task(service.client.get(f"/tasks/{task_id}?wait=60"))
+    await until(lambda: looks(db))
+    service.part.cancel()
+    answer = await waiting
+    assert (answer.status_code, answer.json()["status"]) == (200, "pending")
+
+
+async def test_waiting_outlasts_a_short_absence_of_the_database(
+    database_url: str, db: Connection, fake: Fake
+) -> None:
+    async with proxied(database_url) as proxy, serving(proxy.url) as service:
+        task_id = await create(service)
+        waiting = asyncio.create_task(service.client.get(f"/tasks/{task_id}?wait=30"))
+        await until(lambda: looks(db))
+        proxy.leave()
+        await end(db, fake, task_id)
+        proxy.come_back()
+        assert (await waiting).json()["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("query", ["wait=61s", "wait=soon", "wait=-1", "wait=1&wait=2", "await=1"])
+async def test_a_wait_that_makes_no_sense_is_refused(refuser: Service, query: str) -> None:
+    answer = await refuser.client.get(f"/tasks/{STRANGER}?{query}")
+    assert_problem(answer, 422, "validation_failed", query.partition("=")[0])
+
+
+# --- cancel ---
+
+
+async def test_a_task_that_waits_is_cancelled_at_once(service: Service) -> None:
+    task_id = await create(service)
+    body = {"reason": "ordered twice"}
+    for _ in range(2):
+        answer = await service.client.post(f"/tasks/{task_id}/cancel", json=body)
+        assert answer.status_code == 200, answer.text
+        task = answer.json()
+        assert (task["status"], task["worker_id"]) == ("cancelled", None)
+        assert task["error"] == "cancelled before it started: ordered twice"
+        assert task["cancel"]["level"] == "before_start"
+        assert task["cancel"]["reason"] == "ordered twice"
+
+
+async def test_a_task_that_runs_is_asked_to_end(
+    service: Service, db: Connection, fake: Fake
+) -> None:
+    task_id = await create(service)
+    await run(db, fake, task_id)
+    asked = [(await service.client.post(f"/tasks/{task_id}/cancel")).json() for _ in range(2)]
+    assert asked[0] == asked[1]
+    assert (asked[0]["status"], asked[0]["cancel"]["level"]) == ("running", None)
+
+
+async def test_what_has_ended_cannot_be_cancelled(
+    service: Service, db: Connection, fake: Fake
+) -> None:
+    task_id = await create(service)
+    await end(db, fake, task_id)
+    answer = await service.client.post(f"/tasks/{task_id}/cancel")
+    assert_problem(answer, 409, "wrong_status")
+    assert "succeeded" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [({"why": "x"}, "/why"), ({"reason": 7}, "/reason"), ({"reason": "x" * 501}, "/reason")],
+)
+async def test_a_wrong_reason_is_named(refuser: Service, body: Any, place: str) -> None:
+    answer = await refuser.client.post(f"/tasks/{STRANGER}/cancel", json=body)
+    assert_problem(answer, 422, "validation_failed", place)
+
+
+@pytest.mark.parametrize("act", ["cancel", "retry"])
+async def test_a_stranger_is_not_found(service: Service, act: str) -> None:
+    for id in (STRANGER, "x"):
+        assert_problem(await service.client.post(f"/tasks/{id}/{act}"), 404, "not_found")
+    assert_problem(await service.client.get(f"/tasks/{STRANGER}/attempts"), 404, "not_found")
+    assert_problem(await service.client.get(f"/tasks/{STRANGER}/{act}"), 405, "method_not_allowed")
+
+
+# --- retry ---
+
+
+async def test_an_ended_task_is_created_anew(service: Service, db: Connection, fake: Fake) -> None:
+    task_id = await create(service, max_attempts=3, queue="mail")
+    await end(db, fake, task_id, Status.FAILED, error="ouch")
+    answer = await service.client.post(f"/tasks/{task_id}/retry")
+    assert answer.status_code == 201
+    new = answer.json()
+    assert answer.headers["location"] == f"/tasks/{new['id']}"
+    assert (new["status"], new["queue"], new["max_attempts"], new["attempt"], new["error"]) == (
+        "pending", "mail", 3, 0, None,
+    )  # fmt: skip
+    assert (await view(service, task_id))["status"] == "failed"
+
+
+async def test_what_has_not_ended_is_not_created_anew(service: Service) -> None:
+    task_id = await create(service)
+    answer = await service.client.post(f"/tasks/{task_id}/retry")
+    assert_problem(answer, 409, "wrong_status")
+    assert len((await service.client.get("/tasks")).json()) == 1
+
+
+# --- attempts ---
+
+
+async def test_attempts_are_listed_with_what_they_left(
+    service: Service, db: Connection, fake: Fake
+) -> None:
+    task_id = await create(service)
+    path = f"/tasks/{task_id}/attempts"
+    assert (await service.client.get(path)).json() == []
+    evidence = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch", "a line", "a log")
+    await end(db, fake, task_id, Status.FAILED, error="ouch", evidence=evidence)
+    [found] = (await service.client.get(path)).json()
+    assert found["worker_id"] == str(fake.papers.id)
+    kept = ("attempt", "outcome", "error_type", "error", "trace", "logs", "late_report")
+    assert [found[name] for name in kept] == [
+        1, "failed", "ValueError", "ouch", "a line", "a log", None,
+    ]  # fmt: skip
+
+
+# --- bulk ---
+
+
+async def bulk(service: Service, **body: Any) -> httpx2.Response:
+    return await service.client.post("/tasks/bulk", json=body)
+
+
+async def test_a_dry_run_counts_and_does_nothing(
+    service: Service, db: Connection, fake: Fake
+) -> None:
+    ids = [await create(service, queue="mail") for _ in range(3)]
+    await run(db, fake, ids[0])
+    await create(service)
+    asked = {"filter": {"queue": "mail"}, "action": "cancel", "dry_run": True}
+    answer = await bulk(service, **asked)
+    assert answer.json() == {
+        "action": "cancel",
+        "dry_run": True,
+        "tasks": 3,
+        "by_status": {"pending": 2, "running": 1},
+        "cursor": None,
+    }
+    assert [(await view(service, id))["cancel"] for id in ids] == [None] * 3
+
+
+async def test_what_matches_is_cancelled_together(
+    service: Service, db: Connection, fake: Fake
+) -> None:
+    ids = [await create(service, queue="mail") for _ in range(3)]
+    await run(db, fake, ids[0])
+    other = await create(service)
+    asked = {"filter": {"queue": "mail"}, "action": "cancel", "reason": "campaign over"}
+    answer = (await bulk(service, **asked)).json()
+    assert (answer["tasks"], answer["by_status"]) == (3, {"pending": 2, "running": 1})
+    shown = [await view(service, id) for id in ids]
+    assert [task["status"] for task in shown] == ["running", "cancelled", "cancelled"]
+    assert {task["cancel"]["reason"] for task in shown} == {"campaign over"}
+    assert (await view(service, other))["status"] == "pending"
+
+
+async def test_what_matches_is_deleted_together_save_what_runs(
+    service: Service, db: Connection, fake: Fake
+) -> None:
+    ids = [await create(service) for _ in range(3)]
+    await run(db, fake, ids[0])
+    answer = (await bulk(service, filter={"ty": "baz"}, action="delete")).json()
+    assert answer["by_status"] == {"pending": 2}
+    left = (await service.client.get("/tasks")).json()
+    assert [task["id"] for task in left] == [str(ids[0])]
+
+
+async def test_what_failed_is_retried_together_and_once(
+    service: Service, db: Connection, fake: Fake
+) -> None:
+    ids = [await create(service) for _ in range(3)]
+    for id, status in zip(ids, (Status.FAILED, Status.FAILED, Status.SUCCEEDED), strict=True):
+        await end(db, fake, id, status)
+    answer = (await bulk(service, filter={"older_than": 0}, action="retry")).json()
+    assert answer["by_status"] == {"failed": 2}
+    statuses = [task["status"] for task in (await service.client.get("/tasks")).json()]
+    assert sorted(statuses) == ["failed", "failed", "pending", "pending", "succeeded"]
+
+
+async def test_a_long_sweep_tells_where_to_go_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcs.http.acts.SECONDS_MAX", 0)
+    monkeypatch.setattr("fcs.database.sweep.PAGE", 2)
+    ids = [await create(service) for _ in range(5)]
+    asked: dict[str, Any] = {"filter": {"status": "pending"}, "action": "cancel", "cursor": None}
+    counts: list[int] = []
+    while not counts or asked["cursor"]:
+        answer = (await bulk(service, **asked)).json()
+        asked["cursor"] = answer["cursor"]
+        counts.append(answer["tasks"])
+    assert counts == [2, 2, 1, 0]
+    assert {(await view(service, id))["status"] for id in ids} == {"cancelled"}
+
+
+async def test_a_sweep_cut_short_leaves_nothing_half_done(
+    database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done is done, what is not is untouched, and the cursor tells where to go on."""
+    monkeypatch.setattr("fcs.database.sweep.AT_A_TIME", 2)
+    async with serving(database_url) as service:
+        for _ in range(5):
+            await create(service)
+    steps = 0
+
+    async def cut_off(*args: Any, **more: Any) -> dict[TaskId, Status]:
+        nonlocal steps
+        steps += 1
+        if steps == 2:
+            raise ConnectionError
+        return await cancel(*args, **more)
+
+    cancel = tasks.cancel
+    monkeypatch.setattr("fcs.database.tasks.cancel", cut_off)
+    sweep = Sweep(Filter(ty="baz"), Action.CANCEL, new_id=new_id)
+    async with connected(database_url) as other:
+        with pytest.raises(ConnectionError):
+            await sweep.step(other)
+        assert sweep.counts == {Status.PENDING: 2}
+        assert await cancelled(db) == 2
+        again = Sweep(Filter(ty="baz"), Action.CANCEL, new_id=new_id, before=sweep.before)
+        while not again.is_over:
+            await again.step(other)
+    assert again.counts == {Status.PENDING: 3}
+    assert await cancelled(db) == 5
+
+
+async def cancelled(db: Connection) -> int:
+    return await count(db, "select count(*) from fcs.tasks where status = 'cancelled'")
+
+
+async def test_a_status_for_which_an_act_can_do_nothing_matches_nothing(service: Service) -> None:
+    await create(service)
+    answer = (await bulk(service, filter={"status": "pending"}, action="retry")).json()
+    assert (answer["tasks"], answer["cursor"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"filter": {}, "action": "delete"}, "/filter"),
+        ({"filter": {"state": "failed"}, "action": "delete"}, "/filter/state"),
+        ({"filter": {"status": "done"}, "action": "delete"}, "/filter/status"),
+        ({"filter": {"older_than": "long"}, "action": "delete"}, "/filter/older_than"),
+        ({"filter": {"ty": "baz"}, "action": "eat"}, "/action"),
+        ({"filter": {"ty": "baz"}}, "/action"),
+        ({"action": "cancel"}, "/filter"),
+        ({"filter": {"ty": "baz"}, "action": "cancel", "dryrun": True}, "/dryrun"),
+    ],
+)
+async def test_what_is_wrong_with_a_bulk_act_is_named(
+    refuser: Service, body: Any, place: str
+) -> None:
+    answer = await refuser.client.post("/tasks/bulk", json=body)
+    assert_problem(answer, 422, "validation_failed", place)
+    assert answer.json()["hint"]
