@@ -60,6 +60,7 @@ async def attempts(db: Connection, n: int) -> list[dict[str, Any]]:
 
 async def test_a_failed_run_is_followed_by_another_after_its_pause(db: Connection) -> None:
     await add_retried(db, 1)
+    await runs.report_progress(db, {(task_id(1), run_id(1)): "1"})
     await freeze(db, NOON + SECOND)
 
     assert await runs.retry(db, [again(1, delay=60)], "report") == {task_id(1)}
@@ -69,8 +70,8 @@ async def test_a_failed_run_is_followed_by_another_after_its_pause(db: Connectio
     assert waiting["due_at"] == NOON + 61 * SECOND
     assert (waiting["attempt"], waiting["max_attempts"]) == (1, 3)
     assert waiting["error"] == "ValueError: ouch"
-    holder = ("worker_id", "incarnation", "run_id", "started_at")
-    assert [waiting[column] for column in holder] == [None] * 4
+    gone = ("worker_id", "incarnation", "run_id", "started_at", "progress")
+    assert [waiting[column] for column in gone] == [None] * 5
 
 
 async def test_what_happened_in_the_attempt_is_kept(db: Connection) -> None:
