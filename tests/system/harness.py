@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
+from msgspec.structs import replace
 
 from fcs.client.ids import new_task_id
 from fcs.database import tasks
@@ -398,7 +399,7 @@ class Load:
 
     def __init__(self, url: str, *, clients: int = 2, ms_max: int = 300) -> None:
         self._url, self._ms_max = url, ms_max
-        self._over = threading.Event()
+        self._over, self._given_up = threading.Event(), threading.Event()
         self._threads = [
             threading.Thread(target=self._create_tasks, args=(number,)) for number in range(clients)
         ]
@@ -416,6 +417,9 @@ class Load:
         traceback: TracebackType | None,
     ) -> None:
         self._over.set()
+        if exc is not None:
+            # The database of a failed test may never come back.
+            self._given_up.set()
         for thread in self._threads:
             thread.join()
 
@@ -427,7 +431,7 @@ class Load:
             serial += 1
             new = new_task("nap", serial, ms=rng.randrange(self._ms_max + 1))
             acknowledged = False
-            while not acknowledged:
+            while not acknowledged and not self._given_up.is_set():
                 try:
                     db = db or psycopg.connect(self._url, autocommit=True, connect_timeout=5)
                     tasks.create_sync(db, [new])
@@ -435,7 +439,8 @@ class Load:
                 except psycopg.OperationalError:
                     db = None
                     self._over.wait(PAUSE)
-            self.acknowledged.append(serial)
+            if acknowledged:
+                self.acknowledged.append(serial)
         if db is not None:
             db.close()
 
@@ -447,10 +452,12 @@ def new_task(
     queue: str = "default",
     priority: int = 0,
     scheduled_at: datetime | None = None,
+    options: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> NewTask:
     args = json.dumps({"serial": serial} | arguments, default=str).encode()
-    return NewTask(TaskId(new_task_id()), ty, args, queue, priority, scheduled_at)
+    new = NewTask(TaskId(new_task_id()), ty, args, queue, priority, scheduled_at)
+    return replace(new, **(options or {}))
 
 
 def _plain_environment() -> dict[str, str]:
