@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fcs.client.app import App as App
     from fcs.client.task import Task as Task
     from fcs.domain.errors import FcsError as FcsError
+    from fcs.domain.errors import KeyInFlight as KeyInFlight
+    from fcs.domain.errors import KeyReused as KeyReused
     from fcs.domain.errors import TaskCancelled as TaskCancelled
     from fcs.domain.errors import TaskFailed as TaskFailed
     from fcs.domain.errors import WaitTimeout as WaitTimeout
@@ -32,6 +34,8 @@ _HOMES = {
     "Context": "fcs.body.context",
     "FcsError": "fcs.domain.errors",
     "GiveUp": "fcs.body.asks",
+    "KeyInFlight": "fcs.domain.errors",
+    "KeyReused": "fcs.domain.errors",
     "Retry": "fcs.body.asks",
     "Snooze": "fcs.body.asks",
     "Status": "fcs.domain.task",
@@ -49,6 +53,8 @@ __all__ = [
     "Context",
     "FcsError",
     "GiveUp",
+    "KeyInFlight",
+    "KeyReused",
     "Retry",
     "Snooze",
     "Status",

@@ -241,3 +241,18 @@ def test_delete_of_a_running_task_is_a_conflict(fcs: Fcs, rows: Rows) -> None:
     id = put(rows, status="running")
     assert "is running" in fcs("task", "delete", id).fails(5)
     assert column(rows, "status", str(id)) == "running"
+
+
+def test_the_same_under_the_same_key_is_one_task(fcs: Fcs, rows: Rows) -> None:
+    first = fcs("task", "create", "baz", "--key", "order-17", "--in", "5m")
+    again = fcs("task", "create", "baz", "--key", "order-17", "--in", "5m")
+
+    assert first.out == again.out
+    assert first.err == ""
+    assert "used before" in again.err
+    assert column(rows, "key", first.out.strip()) == "order-17"
+    assert "order-17" in fcs("task", "create", "foo", "--key", "order-17").fails(5)
+
+
+def test_what_is_no_key_is_refused(fcs: Fcs) -> None:
+    assert "idempotency key" in fcs("task", "create", "baz", "--key", "").fails(2)

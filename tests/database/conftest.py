@@ -34,7 +34,8 @@ def clean_url(shared_url: str) -> Iterator[str]:
     """The shared database with empty tables, for tests in which statements commit."""
     with psycopg.connect(shared_url, autocommit=True) as db:
         yield shared_url
-        db.execute("delete from fcs.tasks; delete from fcs.workers; delete from fcs.late_reports")
+        for table in ("tasks", "workers", "late_reports", "keys"):
+            db.execute(f"delete from fcs.{table}".encode())
 
 
 @pytest.fixture

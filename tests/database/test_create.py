@@ -42,6 +42,7 @@ async def test_a_new_task_is_pending_and_due_now(db: Connection) -> None:
         "cancel_requested_at": None,
         "cancel_reason": None,
         "cancel_level": None,
+        "key": None,
     }
 
 

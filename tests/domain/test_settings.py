@@ -27,6 +27,7 @@ def test_the_defaults_make_sense() -> None:
         ({"hint_again_after": 10, "take_back_after": 10}, "take_back_after"),
         ({"rescan_interval": 0}, "rescan_interval"),
         ({"window": 99}, "window"),
+        ({"keep_keys": -1}, "keep_keys"),
     ],
     ids=str,
 )

@@ -207,7 +207,8 @@ def _length(size: bytes) -> int:
     return length
 
 
-STATEMENTS = sql.load("tasks") | sql.load("runs") | sql.load("workers")
+FILES = ("tasks", "runs", "workers", "creation")
+STATEMENTS = {name: text for file in FILES for name, text in sql.load(file).items()}
 
 
 def first_line(statement: str) -> str:

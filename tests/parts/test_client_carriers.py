@@ -28,7 +28,7 @@ from fcs import App
 from fcs.client.handler import Handler
 from fcs.database import tasks
 from fcs.database.connect import Connection
-from fcs.domain.errors import InvalidInput
+from fcs.domain.errors import InvalidInput, KeyInFlight, KeyReused
 from fcs.domain.hints import SUPERVISOR_CHANNEL
 from fcs.domain.task import Status
 
@@ -270,6 +270,31 @@ async def test_more_than_fits_one_statement_is_all_or_none(
         await opened.enqueue_many(mail, five)
         await opened.commit()
     assert await count(db, TASKS) == 6
+
+
+@pytest.mark.parametrize("name", WAYS)
+async def test_a_key_is_used_once_its_transaction_commits(
+    mail: Mail, database_url: str, db: Connection, name: str
+) -> None:
+    async with WAYS[name](database_url) as own:
+        await own.enqueue(mail.using(key="order-17"), "ann")
+        await own.enqueue(mail.using(key="order-17"), "ann")
+        with pytest.raises(KeyReused):
+            await own.enqueue(mail.using(key="order-17"), "ben")
+        await own.commit()
+    assert await count(db, TASKS) == 1
+
+
+@pytest.mark.parametrize("name", ["asyncpg_pool", "sqlalchemy_async_session", "django_connection"])
+async def test_a_key_in_flight_is_told_by_every_library(
+    mail: Mail, database_url: str, db: Connection, name: str
+) -> None:
+    async with db.transaction():
+        await mail.using(key="order-17", connection=db).enqueue("ann")
+        async with WAYS[name](database_url) as own:
+            with pytest.raises(KeyInFlight):
+                await own.enqueue(mail.using(key="order-17"), "ann")
+            await own.rollback()
 
 
 @pytest.mark.parametrize("name", WAYS)

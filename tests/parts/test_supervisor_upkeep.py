@@ -23,10 +23,13 @@ from tests.parts.stage import (
 
 from fcs import App, Status, Task
 from fcs.client.handler import Handler
+from fcs.client.ids import new_task_id
+from fcs.database import creation, tasks
 from fcs.database.connect import Connection
 from fcs.database.mail import Inbox, listen
 from fcs.domain.hints import worker_channel
 from fcs.domain.settings import Settings
+from fcs.domain.task import NewTask
 
 CHASING = replace(CALM, hint_again_after=0.2, take_back_after=0.6)
 STRICT = Settings(beat_interval=0.1, lease=0.6, survey_interval=0.1, rescan_interval=0.2)
@@ -230,6 +233,20 @@ async def test_workers_that_ended_long_ago_are_forgotten(database_url: str, db: 
             return await count(db, "select count(*) from fcs.workers") == 2
 
         await until(two_left)
+
+
+async def test_keys_are_forgotten_a_while_after_their_tasks(
+    database_url: str, db: Connection
+) -> None:
+    task = NewTask(new_task_id(), "noop", b"{}", key="order-17")
+    await creation.create_linked(db, [task])
+    await tasks.delete(db, [task.id])
+    async with supervising(database_url, replace(CALM, keep_keys=0)):
+
+        async def forgotten() -> bool:
+            return await count(db, "select count(*) from fcs.keys") == 0
+
+        await until(forgotten)
 
 
 async def test_more_hints_than_can_be_kept_are_made_good_by_a_scan(

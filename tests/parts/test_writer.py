@@ -14,6 +14,7 @@ from tests.parts.stage import count, until, until_so
 
 from fcs.client.ids import new_task_id
 from fcs.database.connect import Connection
+from fcs.database.creation import Created
 from fcs.database.writer import BATCH_MAX, Writer
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.task import NewTask
@@ -49,7 +50,7 @@ class Met:
     def __init__(self, writer: Writer, proxy: Proxy) -> None:
         self._writer = writer
         self.first = proxy.trouble(Kind.HOLD, "create")
-        self.all: list[asyncio.Task[None]] = []
+        self.all: list[asyncio.Task[Created]] = []
 
     async def come(self, *creates: Sequence[NewTask]) -> None:
         self.all.append(asyncio.create_task(self._writer.create(new())))
@@ -60,7 +61,8 @@ class Met:
 
     async def outcomes(self) -> list[BaseException | None]:
         self.first.let_go.set()
-        return await asyncio.gather(*self.all, return_exceptions=True)
+        ends = await asyncio.gather(*self.all, return_exceptions=True)
+        return [end if isinstance(end, BaseException) else None for end in ends]
 
 
 async def test_a_created_task_is_there(writer: Writer, db: Connection) -> None:

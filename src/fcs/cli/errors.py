@@ -43,6 +43,8 @@ EXIT_CODES: Final = {
     "migration_changed": NOT_READY,
     "not_found": NOT_FOUND,
     "wrong_status": CONFLICT,
+    "key_reused": CONFLICT,
+    "key_in_flight": CONFLICT,
     "worker_id_taken": CONFLICT,
     "fenced": CONFLICT,
     "already_running": CONFLICT,

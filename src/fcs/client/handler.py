@@ -9,10 +9,12 @@ from fcs.client.carriers import carrier_for
 from fcs.client.ids import new_task_id
 from fcs.client.store import Store
 from fcs.client.task import Task
-from fcs.database import tasks
+from fcs.database import creation
 from fcs.database.carrier import Carrier, SyncCarrier
+from fcs.database.creation import Created
 from fcs.domain.durations import Duration, seconds_of
 from fcs.domain.errors import InvalidInput
+from fcs.domain.keys import check_key
 from fcs.domain.moments import checked_moment
 from fcs.domain.task import NewTask, OnInterrupt
 from fcs.registry import (
@@ -42,6 +44,7 @@ class Options:
     on_interrupt: OnInterrupt
     scheduled_at: datetime | None = None
     delay: float | None = None
+    key: str | None = None
     connection: Carrier | SyncCarrier | None = field(default=None, repr=False)
 
     @classmethod
@@ -94,6 +97,7 @@ class Handler(Generic[P, R, T]):
         max_attempts: int | None = None,
         timeout: Duration | None = None,
         on_interrupt: str | None = None,
+        key: str | None = None,
         connection: object = None,
     ) -> "Handler[P, R, T]":
         """The same handler with other options for the tasks that it creates.
@@ -101,6 +105,7 @@ class Handler(Generic[P, R, T]):
         `scheduled_at` is an aware datetime; `delay` counts from the creation by the database's
         clock, as seconds, a timedelta, or text like "10m". `priority` goes from -100 to 100,
         higher first. `max_attempts`, `timeout` and `on_interrupt` are as for `@app.task`.
+        With `key`, enqueueing the same again under the same key gives the task of the first time.
         With `connection` the task is created in that connection's transaction: it is there if
         and when that commits. It may be of psycopg, asyncpg, SQLAlchemy (also a session) or
         Django.
@@ -117,6 +122,7 @@ class Handler(Generic[P, R, T]):
             "max_attempts": _checked(check_attempts, max_attempts),
             "timeout": check_timeout(timeout),
             "on_interrupt": _checked(check_on_interrupt, on_interrupt),
+            "key": _checked(check_key, key),
             "connection": _checked(carrier_for, connection),
         }
         changes: dict[str, Any] = {k: value for k, value in checked.items() if value is not None}
@@ -130,53 +136,47 @@ class Handler(Generic[P, R, T]):
         """Create a task; it is durable when this returns.
 
         Raises `InvalidArguments` when the arguments do not fit the signature and
-        `DatabaseUnavailable` when Postgres stays away.
+        `DatabaseUnavailable` when Postgres stays away; with a key, `KeyReused` when it stands
+        for something else, and `KeyInFlight` when that is not known yet.
         """
         new = self._new(self.task_type.pack(*args, **kwargs))
-        await self._create([new])
-        return self._task(new)
+        return self._tasks(await self._create([new]))[0]
 
     def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Task[T]:
         """The twin of `enqueue` for code without an event loop."""
         new = self._new(self.task_type.pack(*args, **kwargs))
-        self._create_sync([new])
-        return self._task(new)
+        return self._tasks(self._create_sync([new]))[0]
 
     async def enqueue_many(self, calls: Iterable[Mapping[str, Any]]) -> list[Task[T]]:
         """Create a task for each mapping of keyword arguments, all or none.
 
+        A key stands for all of them together.
         Raises as `enqueue` does; the first call whose arguments do not fit is named.
         """
-        new = self._new_many(calls)
-        await self._create(new)
-        return [self._task(task) for task in new]
+        return self._tasks(await self._create(self._new_many(calls)))
 
     def enqueue_many_sync(self, calls: Iterable[Mapping[str, Any]]) -> list[Task[T]]:
         """The twin of `enqueue_many` for code without an event loop."""
-        new = self._new_many(calls)
-        self._create_sync(new)
-        return [self._task(task) for task in new]
+        return self._tasks(self._create_sync(self._new_many(calls)))
 
-    def _task(self, new: NewTask) -> Task[T]:
-        return Task(new.id, self._store, self.task_type)
-
-    async def _create(self, new: list[NewTask]) -> None:
+    async def _create(self, new: list[NewTask]) -> Created:
         connection = self._options.connection
         if connection is None:
-            await self._store.create(new)
-        elif isinstance(connection, Carrier):
-            await tasks.create(connection, new)
-        else:
-            raise _wrong_twin("enqueue", "enqueue_sync", "an ordinary")
+            return await self._store.create(new)
+        if isinstance(connection, Carrier):
+            return await creation.add(connection, new)
+        raise _wrong_twin("enqueue", "enqueue_sync", "an ordinary")
 
-    def _create_sync(self, new: list[NewTask]) -> None:
+    def _create_sync(self, new: list[NewTask]) -> Created:
         connection = self._options.connection
         if connection is None:
-            self._store.create_sync(new)
-        elif isinstance(connection, SyncCarrier):
-            tasks.create_sync(connection, new)
-        else:
-            raise _wrong_twin("enqueue_sync", "enqueue", "an async")
+            return self._store.create_sync(new)
+        if isinstance(connection, SyncCarrier):
+            return creation.add_sync(connection, new)
+        raise _wrong_twin("enqueue_sync", "enqueue", "an async")
+
+    def _tasks(self, created: Created) -> list[Task[T]]:
+        return [Task(id, self._store, self.task_type) for id in created.ids]
 
     def _new(self, args: bytes) -> NewTask:
         options = self._options
@@ -191,6 +191,7 @@ class Handler(Generic[P, R, T]):
             max_attempts=options.max_attempts,
             timeout=options.timeout,
             on_interrupt=options.on_interrupt,
+            key=options.key,
         )
 
     def _new_many(self, calls: Iterable[Mapping[str, Any]]) -> list[NewTask]:

@@ -10,8 +10,9 @@ from time import monotonic
 from typing import Final, NamedTuple, TypeVar
 from weakref import WeakSet
 
-from fcs.database import bulk, insights, tasks
+from fcs.database import bulk, creation, insights, tasks
 from fcs.database.connect import Connection
+from fcs.database.creation import Created
 from fcs.database.line import Line, SyncConnection, SyncLine
 from fcs.database.writer import Writer
 from fcs.domain.errors import InvalidSettings
@@ -56,8 +57,8 @@ class Store:
             )
         return url
 
-    async def create(self, new: Sequence[NewTask]) -> None:
-        await self._lines().writer.create(new)
+    async def create(self, new: Sequence[NewTask]) -> Created:
+        return await self._lines().writer.create(new)
 
     async def find(self, id: TaskId) -> TaskView | None:
         return await self._ask(lambda db: insights.find_task(db, id))
@@ -71,8 +72,8 @@ class Store:
     async def repeat(self, id: TaskId, new_id: TaskId) -> Status | None:
         return (await self._ask(lambda db: bulk.repeat(db, {id: new_id}))).get(id)
 
-    def create_sync(self, new: Sequence[NewTask]) -> None:
-        self._ask_sync(lambda db: tasks.create_sync(db, new))
+    def create_sync(self, new: Sequence[NewTask]) -> Created:
+        return self._ask_sync(lambda db: creation.add_sync(db, new))
 
     def find_sync(self, id: TaskId) -> TaskView | None:
         return self._ask_sync(lambda db: insights.find_task_sync(db, id))

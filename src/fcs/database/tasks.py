@@ -105,7 +105,7 @@ def _parts(tasks: Sequence[NewTask]) -> list[Mapping[str, str]]:
     parts: list[list[bytes]] = [[]]
     size = 0
     for task in tasks:
-        row = _json.encode(_row(task))
+        row = _json.encode(as_row(task))
         size += len(row)
         if parts[-1] and (size > PART_BYTES_MAX or len(parts[-1]) == PART_TASKS_MAX):
             parts.append([])
@@ -114,7 +114,7 @@ def _parts(tasks: Sequence[NewTask]) -> list[Mapping[str, str]]:
     return [{"tasks": f"[{b','.join(part).decode()}]"} for part in parts]
 
 
-def _row(task: NewTask) -> dict[str, Any]:
+def as_row(task: NewTask) -> dict[str, Any]:
     """A new task as the statement reads it; what is as usual is left out."""
     row = {"id": task.id, "ty": task.ty, "args": msgspec.Raw(task.args)}
     for name, usual in _USUAL:

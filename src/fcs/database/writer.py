@@ -2,6 +2,9 @@
 
 While one statement is on its way to Postgres, those who come in the meantime wait for the
 next; a lone create goes out at once. Nobody is told before their task is durable.
+
+Tasks that are tied to something go by themselves: whoever waits for a key that another
+transaction holds must hold up nobody else.
 """
 
 import asyncio
@@ -11,13 +14,16 @@ from random import Random
 from time import monotonic
 from typing import NamedTuple
 
-from fcs.database import tasks
+from fcs.database import creation, tasks
 from fcs.database.connect import Connection
+from fcs.database.creation import Created
 from fcs.database.line import Line, is_passing
+from fcs.database.lines import Lines
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.task import NewTask
 
 BATCH_MAX = 1_000
+LINKED_LINES = 4
 
 
 class _Waiter(NamedTuple):
@@ -27,30 +33,40 @@ class _Waiter(NamedTuple):
 
 
 class Writer:
-    """Writes new tasks over one line. `patience` is for how many seconds it keeps at each."""
+    """Writes new tasks over one line, and those that are tied to something over a few others.
+
+    `patience` is for how many seconds it keeps at each.
+    """
 
     def __init__(self, url: str, *, rng: Random, patience: float = 10.0) -> None:
         self._line = Line(url, part="create", rng=rng)
+        self._linked = Lines(url, part="create linked", rng=rng, count=LINKED_LINES)
+        self._is_closed = False
         self._patience = patience
         self._waiting: list[_Waiter] = []
         self._flusher: asyncio.Task[None] | None = None
 
-    async def create(self, new: Sequence[NewTask]) -> None:
-        """Add tasks, all or none; return when they are durable.
+    async def create(self, new: Sequence[NewTask]) -> Created:
+        """Add the tasks of a request, all or none; return when they are durable.
 
         An unknown answer is settled by sending the same ids again.
 
         Raises `DatabaseUnavailable` when the database stays away; the tasks may or may not be
-        there then, and may be sent again with the same ids.
+        there then, and may be sent again with the same ids. Raises `KeyReused` and `KeyInFlight`
+        as `creation.create_linked` does.
         """
+        if creation.is_linked(new):
+            return await self._create_linked(new)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiter(new, done, monotonic() + self._patience))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush_all())
         # A caller that goes away cancels this one; the batch goes on without it.
         await done
+        return creation.as_asked(new)
 
     async def close(self) -> None:
+        self._is_closed = True
         if self._flusher is not None:
             self._flusher.cancel()
             with suppress(asyncio.CancelledError):
@@ -58,10 +74,19 @@ class Writer:
         _fail(self._waiting, _closed())
         self._waiting.clear()
         await self._line.close()
+        await self._linked.close()
 
     def abandon(self) -> None:
         """Let go of the connection of an event loop that will not run any more."""
         self._line.abandon()
+        self._linked.abandon()
+
+    async def _create_linked(self, new: Sequence[NewTask]) -> Created:
+        give_up_at = monotonic() + self._patience
+        return await self._linked.carry_out(
+            lambda db: creation.create_linked(db, new),
+            give_up=lambda: self._is_closed or monotonic() >= give_up_at,
+        )
 
     async def _flush_all(self) -> None:
         try:

@@ -77,6 +77,18 @@ class WrongStatus(FcsError):
     code = "wrong_status"
 
 
+class KeyReused(FcsError):
+    """The idempotency key was used before, for something else."""
+
+    code = "key_reused"
+
+
+class KeyInFlight(FcsError):
+    """The first request with the same idempotency key has not been answered yet."""
+
+    code = "key_in_flight"
+
+
 class TaskFailed(FcsError):
     """The task that was waited for ended without success.
 

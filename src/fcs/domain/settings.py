@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     child_growth_mib: int = 256
     """A child process that has grown by so many MiB is replaced."""
+    keep_keys: float = 86_400.0
+    """How long an idempotency key is held after the last of its tasks was deleted."""
 
     def __post_init__(self) -> None:
         self._require(self.beat_interval > 0, "beat_interval must be positive")
@@ -60,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._require(self.kill_grace > 0, "kill_grace must be positive")
         self._require(self.child_runs_max >= 1, "child_runs_max must be at least 1")
         self._require(self.child_growth_mib >= 1, "child_growth_mib must be at least 1")
+        self._require(self.keep_keys >= 0, "keep_keys must not be negative")
         self._require(self.window >= 100, "window must be at least 100 tasks")
 
     @staticmethod

@@ -69,6 +69,7 @@ _HELD = ("status", "incarnation")
 MOVES: Final[tuple[Move, ...]] = (
     Move("create", None, Status.PENDING, Actor.CLIENT, "create", ("id",)),
     Move("repeat", None, Status.PENDING, Actor.CLIENT, "repeat", ("id",)),
+    Move("create linked", None, Status.PENDING, Actor.CLIENT, "create_linked", ("id", "key")),
     Move("dispatch", Status.PENDING, Status.DISPATCHED, Actor.SUPERVISOR, "dispatch",
          ("id", "status", "due_at")),
     Move("begin", Status.DISPATCHED, Status.RUNNING, Actor.WORKER, "begin", _DISPATCHED),
@@ -130,7 +131,7 @@ class NewTask(msgspec.Struct, frozen=True):
     `args` is a JSON object as text. `scheduled_at` is aware; `None` means as soon as possible.
     `delay` and `timeout` are in seconds: the delay counts from the creation, by the database's
     clock, the timeout from the begin of each run. `limit_key` names what the task shares a
-    limit with, "" nothing.
+    limit with, "" nothing. `key` is that of the request, the same for all its tasks.
     """
 
     id: TaskId
@@ -144,6 +145,7 @@ class NewTask(msgspec.Struct, frozen=True):
     timeout: float | None = None
     on_interrupt: OnInterrupt = OnInterrupt.INTERRUPT
     limit_key: str = ""
+    key: str | None = None
 
 
 class LateReport(msgspec.Struct, frozen=True):

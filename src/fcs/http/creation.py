@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from fcs.domain import json
 from fcs.domain.durations import seconds_of
@@ -28,13 +29,21 @@ _PROBLEMS_SHOWN = 20
 
 
 def read_tasks(
-    body: bytes, *, registry: Registry, new_id: Callable[[], TaskId]
+    body: bytes, *, registry: Registry, new_id: Callable[[], TaskId], key: str | None = None
 ) -> NewTask | list[NewTask]:
-    """One task, or many where the body is an array. All must be right, or `InvalidInput`."""
+    """One task, or many where the body is an array. All must be right, or `InvalidInput`.
+
+    `key` is that of the request, for all of them together.
+    """
     value = json.parse(body)
     if isinstance(value, list):
-        return list(_read_many(value, _PARTS.decode(body), registry, new_id))
-    return _read_one(value, body, registry, new_id)
+        many = _read_many(value, _PARTS.decode(body), registry, new_id)
+        return [_under(key, task) for task in many]
+    return _under(key, _read_one(value, body, registry, new_id))
+
+
+def _under(key: str | None, task: NewTask) -> NewTask:
+    return task if key is None else replace(task, key=key)
 
 
 def _read_many(

@@ -23,6 +23,10 @@ class InvalidQuery(InvalidInput):
     """A query parameter is unknown or has no such value. Its problems name parameters."""
 
 
+class InvalidHeader(InvalidInput):
+    """A header has no such value."""
+
+
 class UnsupportedMediaType(FcsError):
     """The body is not said to be JSON."""
 

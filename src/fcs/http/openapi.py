@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fcs.database.insights import WorkerView
+from fcs.domain.keys import LENGTH_MAX
 from fcs.domain.task import Attempt
 from fcs.http.acts import BulkAnswer, BulkDocument, CancelDocument
+from fcs.http.keys import KEY_HEADER, REPLAYED_HEADER
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
 from fcs.http.query import FindQuery, TaskQuery
 from fcs.http.wire import CreatedDocument, FullTaskDocument, NewTaskDocument, TaskDocument
@@ -29,6 +31,12 @@ _PREFER = {
     "in": "header",
     "description": "`wait=30` is as good as `?wait=30s`.",
     "schema": {"type": "string"},
+}
+_KEY = {
+    "name": KEY_HEADER,
+    "in": "header",
+    "description": "The same request under the same key gets its first answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LENGTH_MAX},
 }
 _VERBOSE = {
     "name": "verbose",
@@ -100,12 +108,15 @@ def _paths(
     many = {"type": "array", "items": new}
     created_many = {"type": "array", "items": created}
     status = {"type": "object", "properties": {"status": {"type": "string"}}}
-    create_problems = ("invalid_json", "too_large", "unsupported_media_type", "validation_failed")
+    create_problems = (
+        "invalid_json", "too_large", "unsupported_media_type", "validation_failed", "key_in_flight",
+    )  # fmt: skip
     return {
         "/tasks": {
             "post": {
                 "operationId": "createTasks",
                 "summary": "Create a task, or many: all or none",
+                "parameters": [_KEY],
                 "requestBody": {"required": True, "content": _json({"anyOf": [new, many]})},
                 "responses": {
                     "201": _created({"anyOf": [created, created_many]}),
@@ -126,9 +137,10 @@ def _paths(
             "post": {
                 "operationId": "createTaskBatch",
                 "summary": "Create many tasks: all or none",
+                "parameters": [_KEY],
                 "requestBody": {"required": True, "content": _json(many)},
                 "responses": {
-                    "201": _answer("Their ids, in order", created_many),
+                    "201": _created(created_many),
                     **_problems(*create_problems, "database_unavailable"),
                 },
             }
@@ -256,7 +268,14 @@ def _created(schema: Any) -> dict[str, Any]:
         "description": "Where the task is; absent for many",
         "schema": {"type": "string"},
     }
-    return _answer("Created, and durable", schema) | {"headers": {"Location": location}}
+    replayed = {
+        "description": "`true` where the key was used before: the answer is the first one again",
+        "schema": {"type": "string"},
+    }
+    headers = {"Location": location, REPLAYED_HEADER: replayed}
+    return _answer("Created, and durable; ids in the order of the request", schema) | {
+        "headers": headers
+    }
 
 
 def _page(schema: Any) -> dict[str, Any]:

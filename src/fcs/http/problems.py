@@ -45,6 +45,16 @@ KINDS = {
     "wrong_status": Kind(
         409, "Wrong status", "The status of the task does not allow that, now or ever."
     ),
+    "key_reused": Kind(
+        422, "Key reused",
+        "The Idempotency-Key was used before, for another request. Send a new request under a "
+        "new key, and a repeated one exactly as it was.",
+    ),
+    "key_in_flight": Kind(
+        409, "Key in flight",
+        "The first request with this Idempotency-Key has not been answered yet. Send the same "
+        "again in a moment; it then gets the first answer.",
+    ),
     "too_large": Kind(
         413, "Body too large",
         "Keep large data elsewhere and hand over its address; split long lists of tasks.",
@@ -81,7 +91,7 @@ KINDS = {
     ),
 }  # fmt: skip
 
-_RETRY_LATER = {"database_unavailable", "not_ready", "shutting_down"}
+_RETRY_LATER = {"database_unavailable", "key_in_flight", "not_ready", "shutting_down"}
 
 
 class Place(msgspec.Struct, omit_defaults=True):

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from fcs.database import bulk, insights, tasks
 from fcs.database.connect import Connection
+from fcs.database.creation import Created
 from fcs.database.insights import WorkerView
-from fcs.database.line import Line, is_passing
+from fcs.database.line import is_passing
+from fcs.database.lines import Lines
 from fcs.database.sweep import Sweep
 from fcs.database.writer import Writer
 from fcs.domain.errors import DatabaseUnavailable
@@ -34,16 +36,13 @@ class Store:
 
     def __init__(self, url: str, *, writer: Writer, rng: Random) -> None:
         self._writer = writer
-        self._lines = [Line(url, part="http", rng=rng, keys_only=False) for _ in range(_LINES)]
-        self._idle: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
-        for line in self._lines:
-            self._idle.put_nowait(line)
+        self._lines = Lines(url, part="http", rng=rng, count=_LINES, keys_only=False)
         self.endings = Endings(lambda ids: self._ask(lambda db: insights.still_open(db, ids)))
 
-    async def create(self, new: Sequence[NewTask]) -> None:
+    async def create(self, new: Sequence[NewTask]) -> Created:
         """Return when the tasks are durable: all of them, or none."""
         try:
-            await self._writer.create(new)
+            return await self._writer.create(new)
         except Exception as error:
             raise _translated(error, "It is not known whether the task was created.") from error
 
@@ -97,18 +96,13 @@ class Store:
         return await self._ask(insights.list_workers)
 
     async def close(self) -> None:
-        for line in self._lines:
-            await line.close()
+        await self._lines.close()
 
     async def _ask(self, act: Callable[[Connection], Awaitable[T]]) -> T:
         give_up_at = monotonic() + _PATIENCE
         try:
             async with asyncio.timeout(_ANSWER_MAX):
-                line = await self._idle.get()
-                try:
-                    return await line.carry_out(act, give_up=lambda: monotonic() > give_up_at)
-                finally:
-                    self._idle.put_nowait(line)
+                return await self._lines.carry_out(act, give_up=lambda: monotonic() > give_up_at)
         except Exception as error:
             raise _translated(error) from error
 

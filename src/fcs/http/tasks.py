@@ -5,12 +5,14 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fcs.database.creation import Created
 from fcs.domain.errors import WrongStatus
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Status
 from fcs.http.body import read_json
 from fcs.http.creation import read_tasks
 from fcs.http.ids import id_of, missing
+from fcs.http.keys import KEY_HEADER, REPLAYED_HEADER, read_key
 from fcs.http.query import (
     FindQuery,
     TaskQuery,
@@ -43,16 +45,17 @@ class Tasks:
 
     async def create(self, request: Request) -> Response:
         body = await read_json(request, bytes_max=self._body_bytes_max)
-        asked = read_tasks(body, registry=self._registry, new_id=self._new_id)
+        key = read_key(request.headers.get(KEY_HEADER))
+        asked = read_tasks(body, registry=self._registry, new_id=self._new_id, key=key)
         new = asked if isinstance(asked, list) else [asked]
-        if new:
-            await self._store.create(new)
+        created = await self._store.create(new) if new else Created([])
 
-        created = [CreatedDocument(task.id) for task in new]
+        headers = {REPLAYED_HEADER: "true"} if created.is_replay else {}
+        documents = [CreatedDocument(id) for id in created.ids]
         if isinstance(asked, list):
-            return answer(created, status=201)
-        location = f"{request.scope.get('root_path', '')}/tasks/{asked.id}"
-        return answer(created[0], status=201, headers={"Location": location})
+            return answer(documents, status=201, headers=headers)
+        headers["Location"] = f"{request.scope.get('root_path', '')}/tasks/{created.ids[0]}"
+        return answer(documents[0], status=201, headers=headers)
 
     async def list_page(self, request: Request) -> Response:
         query = read_query(request.query_params, TaskQuery)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from random import Random
 
-from fcs.database import backlog, tasks, workers
+from fcs.database import backlog, creation, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.line import is_passing
 from fcs.database.mail import Inbox, listen
@@ -50,6 +50,7 @@ RESCAN_SHARE = 0.02
 """A rescan may take this share of the time: with a long head of dead rows it comes less often."""
 
 FORGET_INTERVAL = 60.0
+FORGET_MAX = 1_000
 GARBAGE_LOG_INTERVAL = 60.0
 
 
@@ -174,8 +175,16 @@ class Session:
         if self._at() >= self._next_rescan:
             await self._rescan()
         if self._at() >= self._next_forget:
-            self._next_forget = self._at() + FORGET_INTERVAL
-            await workers.forget_ended(self._db, seconds=self._settings.forget_workers_after)
+            await self._forget()
+
+    async def _forget(self) -> None:
+        await workers.forget_ended(self._db, seconds=self._settings.forget_workers_after)
+        looked_at = await creation.forget_keys(
+            self._db, seconds=self._settings.keep_keys, limit=FORGET_MAX
+        )
+        # A little at a time, and soon again where there is more.
+        pause = FORGET_INTERVAL if looked_at < FORGET_MAX else self._settings.survey_interval
+        self._next_forget = self._at() + pause
 
     async def _survey(self) -> None:
         asked_at = self._at()

@@ -1,7 +1,6 @@
 """Creating a task from the command line."""
 
 import os
-from datetime import datetime, timedelta
 from difflib import get_close_matches
 from random import SystemRandom
 from time import monotonic
@@ -13,12 +12,13 @@ from fcs.cli.settings import database_url
 from fcs.cli.task.arguments import check_arguments, read_arguments
 from fcs.cli.task.options import Wish
 from fcs.client.ids import new_task_id
-from fcs.database import backlog, insights, tasks
+from fcs.database import creation, insights
 from fcs.database.connect import Connection
 from fcs.database.line import Line, is_passing
 from fcs.database.migrate import check_schema
 from fcs.domain.errors import DatabaseUnavailable, InvalidInput, UnknownType
 from fcs.domain.ids import TaskId
+from fcs.domain.keys import check_key
 from fcs.domain.task import DEFAULT_QUEUE, NewTask
 from fcs.registry import Registry
 from fcs.registry.application import load
@@ -33,6 +33,8 @@ def create(common: Common, wish: Wish) -> TaskId:
     Its arguments are checked here if the application knows its type. A type that only a live
     worker knows is taken as it is; what nobody knows is refused.
     """
+    if wish.key is not None:
+        check_key(wish.key)
     if wish.at is not None and wish.in_ is not None:
         raise InvalidInput("--at and --in were both given", hint="Say one of the two.")
     args = read_arguments(wish.arg, wish.json)
@@ -57,7 +59,7 @@ class Creation:
         give_up_at = monotonic() + PATIENCE
         line = Line(url, part="cli", rng=SystemRandom(), keys_only=False)
         try:
-            await line.carry_out(
+            return await line.carry_out(
                 self._write, give_up=lambda: not self._connected or monotonic() >= give_up_at
             )
         except Exception as error:
@@ -69,9 +71,8 @@ class Creation:
             ) from error
         finally:
             await line.close()
-        return self._id
 
-    async def _write(self, db: Connection) -> None:
+    async def _write(self, db: Connection) -> TaskId:
         self._connected = True
         await check_schema(db)
         if self._wish.ty not in self._registry:
@@ -83,9 +84,14 @@ class Creation:
             args=self._args,
             queue=self._queue if wish.queue is None else wish.queue,
             priority=self._priority if wish.priority is None else wish.priority,
-            scheduled_at=await self._scheduled_at(db),
+            scheduled_at=wish.at,
+            delay=wish.in_,
+            key=wish.key,
         )
-        await tasks.create(db, [new])
+        created = await creation.add(db, [new])
+        if created.is_replay:
+            say(self._common, f"note: key {wish.key!r} was used before: this is the task of then")
+        return created.ids[0]
 
     async def _require_worker(self, db: Connection) -> None:
         ty, place = self._wish.ty, self._wish.app
@@ -104,9 +110,3 @@ class Creation:
             if near
             else "Name its application with --app module:app, or start a worker that has it.",
         )
-
-    async def _scheduled_at(self, db: Connection) -> datetime | None:
-        """By the database's clock, which decides when the task falls due."""
-        if self._wish.in_ is None:
-            return self._wish.at
-        return await backlog.now(db) + timedelta(seconds=self._wish.in_)

@@ -21,6 +21,7 @@ class Wish(NamedTuple):
     in_: float | None
     queue: str | None
     priority: int | None
+    key: str | None
     app: str
 
 
@@ -53,6 +54,9 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--queue", type=queue, metavar="NAME", help="The queue; else that of the type."),
     click.option(
         "--priority", type=click.IntRange(-100, 100), help="The higher the sooner; usually 0."
+    ),
+    click.option(
+        "--key", metavar="KEY", help="Idempotency key: the same under the same key is one task."
     ),
     click.option(
         "--app",

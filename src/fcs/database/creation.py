@@ -1,0 +1,127 @@
+"""Creating tasks, tied to something or not: `queries/creation.sql`, and the way to it.
+
+A request is what one caller asks for at once: its tasks come to be all or none, and share a key
+if it has one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import psycopg
+
+from fcs.database import tasks
+from fcs.database.carrier import Carrier, Rows, SyncCarrier, carrier_of, sync_carrier_of
+from fcs.database.connect import Connection
+from fcs.database.sql import load
+from fcs.domain.errors import KeyInFlight, KeyReused
+from fcs.domain.ids import TaskId
+from fcs.domain.keys import fingerprint
+from fcs.domain.task import NewTask
+
+_SQL = load("creation")
+_json = msgspec.json.Encoder()
+_LOCK_TIMEOUT: Final = "55P03"
+
+
+class Created(NamedTuple):
+    """The tasks that a request stands for. A replay created none: they were there before."""
+
+    ids: list[TaskId]
+    is_replay: bool = False
+
+
+def is_linked(new: Sequence[NewTask]) -> bool:
+    """Whether a request needs the longer statement."""
+    return any(task.key is not None for task in new)
+
+
+async def add(connection: Connection | Carrier, new: Sequence[NewTask]) -> Created:
+    """Create the tasks of a request, by whichever statement it needs.
+
+    Raises as `create_linked` does.
+    """
+    if is_linked(new):
+        return await create_linked(connection, new)
+    await tasks.create(connection, new)
+    return as_asked(new)
+
+
+def add_sync(connection: psycopg.Connection[Any] | SyncCarrier, new: Sequence[NewTask]) -> Created:
+    """The twin of `add` for code without an event loop."""
+    if is_linked(new):
+        return create_linked_sync(connection, new)
+    tasks.create_sync(connection, new)
+    return as_asked(new)
+
+
+async def create_linked(db: Connection | Carrier, new: Sequence[NewTask]) -> Created:
+    """Create the tasks of a request, or find those that its key stands for.
+
+    Raises `KeyReused` when that was another request, and `KeyInFlight` when its transaction has
+    not ended yet. Nothing is created then.
+    """
+    try:
+        return _answer(new, await carrier_of(db).run(_SQL["create_linked"], _request(new)))
+    except Exception as error:
+        if _is_lock_timeout(error):
+            raise _in_flight(new) from error
+        raise
+
+
+def create_linked_sync(
+    db: psycopg.Connection[Any] | SyncCarrier, new: Sequence[NewTask]
+) -> Created:
+    """The twin of `create_linked` for code without an event loop."""
+    try:
+        return _answer(new, sync_carrier_of(db).run(_SQL["create_linked"], _request(new)))
+    except Exception as error:
+        if _is_lock_timeout(error):
+            raise _in_flight(new) from error
+        raise
+
+
+async def forget_keys(db: Connection, *, seconds: float, limit: int) -> int:
+    """Let go of keys whose tasks were deleted so long ago; return how many were looked at."""
+    cursor = await db.execute(_SQL["forget_keys"], {"seconds": seconds, "limit": limit})
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def as_asked(new: Sequence[NewTask]) -> Created:
+    return Created([task.id for task in new])
+
+
+def _request(new: Sequence[NewTask]) -> Mapping[str, str]:
+    key = new[0].key
+    request = {
+        "key": key,
+        "fingerprint": None if key is None else fingerprint(new),
+        "tasks": [tasks.as_row(task) for task in new],
+    }
+    return {"request": _json.encode(request).decode()}
+
+
+def _answer(new: Sequence[NewTask], rows: Rows) -> Created:
+    [(ids, is_reused, *_)] = rows
+    if is_reused:
+        raise KeyReused(
+            f"key {new[0].key!r} was used before, for another request: it stands for task {ids[0]}",
+            hint="Give a new request a new key; under the same key ask for exactly the same.",
+        )
+    return Created(ids, is_replay=ids[0] != new[0].id)
+
+
+def _is_lock_timeout(error: BaseException | None) -> bool:
+    """Every library has errors of its own; what Postgres said is in them or in their cause."""
+    while error is not None and getattr(error, "sqlstate", None) != _LOCK_TIMEOUT:
+        error = error.__cause__
+    return error is not None
+
+
+def _in_flight(new: Sequence[NewTask]) -> KeyInFlight:
+    return KeyInFlight(
+        f"the first request with key {new[0].key!r} is still in flight: its transaction is open",
+        hint="Ask again in a moment, for the same under the same key.",
+    )
