@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import count, reach, supervising, until, view, working
 
 import fcs
@@ -265,3 +266,32 @@ def test_there_is_no_run_outside_of_a_body() -> None:
     with pytest.raises(fcs.FcsError) as error:
         fcs.current()
     assert "outside of a task's body" in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [Kind.LOSE_STATEMENT, Kind.LOSE_ANSWER])
+async def test_an_attempt_is_followed_by_one_other_though_an_answer_is_lost(
+    app: App, database_url: str, db: Connection, kind: Kind
+) -> None:
+    """ONCE: the second sending finds what the first has done, and calls nothing late."""
+    starts: list[int] = []
+
+    @app.task(max_attempts=3, backoff=AT_ONCE)
+    async def moody() -> None:
+        starts.append(fcs.current().attempt)
+        if len(starts) == 1:
+            raise ValueError("as planned")
+
+    task = await moody.enqueue()
+    async with (
+        supervising(database_url),
+        proxied(database_url) as proxy,
+        working(proxy.url, app.registry) as hired,
+    ):
+        trouble = proxy.trouble(kind, "retry")
+        await reach(db, [task.id], Status.SUCCEEDED)
+        await trouble.over.wait()
+        await hired.leave()
+
+    assert starts == [1, 2]
+    assert await outcomes(db, task) == [("failed", "ValueError: as planned")]
+    assert await count(db, "select count(*) from fcs.late_reports") == 0
