@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.parts.stage import supervising, working
+from tests.parts.stage import recipe_for, supervising, working
 
 from fcs import App
+from fcs.worker.children.environment import clean
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -95,7 +96,10 @@ async def serving(database_url: str, files: list[Path]) -> AsyncIterator[None]:
         await parts.enter_async_context(supervising(database_url))
         for path in files:
             app = load(path)
-            await parts.enter_async_context(working(database_url, app.registry))
+            folder = os.pathsep.join([str(path.parent), os.environ.get("PYTHONPATH", "")])
+            environment = clean(os.environ, []) | {"PYTHONPATH": folder}
+            recipe = recipe_for(f"{path.stem}:app", environment=environment)
+            await parts.enter_async_context(working(database_url, app.registry, recipe=recipe))
         yield
 
 

@@ -14,6 +14,11 @@ from fcs import App, current
 
 app = App()
 
+# A test may want the import to end the process.
+if code := os.environ.get("FCS_TEST_EXIT"):
+    print("not here")  # noqa: T201
+    os._exit(int(code))
+
 # A test holds up the import of later children by taking this file away.
 while (gate := os.environ.get("FCS_TEST_GATE")) and not Path(gate).exists():
     time.sleep(0.005)

@@ -314,7 +314,11 @@ async def test_no_child_is_left_when_the_pool_has_closed() -> None:
     [
         ({"app": "tests.parts.nowhere:app"}, (), "cannot import the application: .*nowhere"),
         ({}, ("double", "novelty"), "does not have novelty"),
-        ({"environment": {"PYTHONPATH": "/nowhere"}}, (), "exited with code 1(.|\n)*fcs"),
+        (
+            {"environment": RECIPE.environment | {"FCS_TEST_EXIT": "7"}},
+            (),
+            "exited with code 7 before it could run anything; it said:\n  not here",
+        ),
     ],
 )
 async def test_a_pool_that_cannot_have_children_says_so_at_the_start(
