@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fcs.body import GIVEN as GIVEN
     from fcs.body import Cancelled as Cancelled
     from fcs.body import Context as Context
     from fcs.body import GiveUp as GiveUp
@@ -33,6 +34,7 @@ _HOMES = {
     "Cancelled": "fcs.body.asks",
     "Context": "fcs.body.context",
     "FcsError": "fcs.domain.errors",
+    "GIVEN": "fcs.body.context",
     "GiveUp": "fcs.body.asks",
     "KeyInFlight": "fcs.domain.errors",
     "KeyReused": "fcs.domain.errors",
@@ -47,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "GIVEN",
     "App",
     "Backoff",
     "Cancelled",

@@ -8,9 +8,10 @@ import re
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from fcs import App, current
+from fcs import App, Context, current
 
 app = App()
 
@@ -44,6 +45,24 @@ async def double_later(n: int) -> int:
     """Nor with this."""
     await asyncio.sleep(0)
     return 2 * n
+
+
+class Opened:
+    """Something that a process opens once."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+
+
+@app.resource
+async def opened() -> AsyncIterator[Opened]:
+    yield Opened()
+
+
+@app.task(isolation="process")
+def given(context: Context, opened: Opened) -> list[object]:
+    """Nor with this, which is given something."""
+    return [context.ty, opened.pid == os.getpid()]
 
 
 @app.task(isolation="process")

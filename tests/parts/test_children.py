@@ -327,3 +327,7 @@ async def test_a_pool_that_cannot_have_children_says_so_at_the_start(
     with pytest.raises(ChildNotStarted, match=message):
         async with pool_of(RECIPE._replace(**changes), types):
             pass
+
+
+async def test_a_child_opens_its_own_resources(pool: Pool) -> None:
+    assert (await run(pool, "given")).outcome == Succeeded('["given",true]')

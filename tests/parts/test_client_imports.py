@@ -57,6 +57,8 @@ from fcs import App
 
 
 def test_a_public_name_is_there_and_no_other() -> None:
-    assert [getattr(fcs, name).__name__ for name in fcs.__all__] == fcs.__all__
+    for name in fcs.__all__:
+        # A constant has no name of its own.
+        assert getattr(getattr(fcs, name), "__name__", name) == name
     with pytest.raises(AttributeError, match="'fcs' has no attribute 'Client'"):
         _ = fcs.Client

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import psycopg
 
-from fcs import App, Status, Task
+from fcs import GIVEN, App, Context, Status, Task
 
 app = App()
 
@@ -29,6 +30,29 @@ async def count() -> int:
     return 1
 
 
+class Pool: ...
+
+
+@app.resource
+async def pool() -> AsyncIterator[Pool]:
+    yield Pool()
+
+
+@app.middleware
+async def around(context: Context) -> AsyncIterator[None]:
+    yield
+
+
+@app.task
+async def resize(context: Context, width: int, *, pool: Pool = GIVEN) -> str:
+    return context.ty
+
+
+@app.task(timeout="1m")
+def shrink(context: Context, width: int) -> str:
+    return context.ty
+
+
 async def right(db: psycopg.AsyncConnection, own: psycopg.Connection) -> None:
     task = await greet.enqueue("Ann", times=2)
     (await task.wait(timeout=10)).status.is_final
@@ -42,6 +66,8 @@ async def right(db: psycopg.AsyncConnection, own: psycopg.Connection) -> None:
     counted: int = (await count.enqueue()).result_sync()
     counts: list[Task[int]] = await count.using(delay="5m").enqueue_many([{}])
     again: Task[int] = await counts[0].retry()
+    name: str = await (await resize.enqueue(width=5)).result()
+    names: Task[str] = shrink.using(delay=1).enqueue_sync(5)
     ended: Status = await again.cancel("no need")
 
 
@@ -58,6 +84,9 @@ async def wrong() -> None:
     sent: str = mail.enqueue_sync("ann@example.org").result_sync()  # assignment
     counted: str = (await count.enqueue()).result_sync()  # assignment
     found: int = app.find("…").result()  # assignment
+    await resize.enqueue("wide")  # arg-type
+    shrink.enqueue_sync()  # call-arg
+    narrow: int = shrink.enqueue_sync(1).result_sync()  # assignment
     doubled: Task[str] = await count.enqueue()  # assignment
 """
 

@@ -10,6 +10,7 @@ from tests.parts.stage import reach, supervising, until_so, view, working
 
 import fcs
 from fcs import App, Backoff, Context, Status
+from fcs.body import Resources
 from fcs.client.task import Task
 from fcs.database import tasks
 from fcs.database.connect import Connection
@@ -17,7 +18,7 @@ from fcs.domain.ids import RunId, TaskId
 from fcs.domain.outcome import Allowance, Outcome, Stopped
 from fcs.domain.settings import Settings
 from fcs.domain.task import StopLevel
-from fcs.registry import TaskType
+from fcs.registry import Registry, TaskType
 from fcs.worker.executor import Executor, Run
 from fcs.worker.runtime import Worker
 
@@ -237,7 +238,11 @@ async def test_an_async_body_that_is_asked_before_its_first_step_ends_and_frees_
 
     ended: list[Outcome] = []
     executor = Executor(
-        1, None, ended=lambda _, outcome: ended.append(outcome), not_started=lambda _: None
+        1,
+        None,
+        Resources(Registry()),
+        ended=lambda _, outcome: ended.append(outcome),
+        not_started=lambda _: None,
     )
     context = Context(id=TaskId(uuid4()), run_id=RunId(uuid4()), ty="sleeper")
     run = Run(context, TaskType(sleeper), "{}", {}, Allowance(1, 1))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from enum import StrEnum
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +14,10 @@ from fcs.body.journal import Journal
 from fcs.domain.errors import FcsError
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.text import safe_text
+
+GIVEN: Final[Any] = ...
+"""A default for parameters that the worker fills in with a resource, so that a type checker lets
+callers leave them out. Never used as a value."""
 
 NOTE_MAX: Final = 500
 """Characters of a note of progress that are kept."""

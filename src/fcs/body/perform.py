@@ -4,15 +4,20 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeAlias
+
+from msgspec import structs
 
 from fcs.body.asks import Cancelled, GiveUp, Retry, Snooze
 from fcs.body.context import CURRENT, Ask, Context
+from fcs.body.resources import Resources
 from fcs.domain.errors import FcsError
 from fcs.domain.outcome import Failed, Interrupted, Outcome, Snoozed, Stopped, Succeeded
 from fcs.domain.task import StopLevel
 from fcs.domain.text import name_of, safe_text
 from fcs.registry import TaskType
+from fcs.registry.surroundings import Middleware
 
 SHUT_DOWN: Final = "its worker was shut down before the body had ended"
 
@@ -22,17 +27,31 @@ Answer: TypeAlias = tuple[Any, BaseException | None]
 """What a function returned, or what it raised: as a value, because `StopIteration` cannot travel
 through a future, and `SystemExit` would end the thread."""
 
+Entered: TypeAlias = AbstractAsyncContextManager[Any]
+
 InThread: TypeAlias = Callable[[Callable[[], Answer]], Awaitable[Answer]]
 """Calls a plain function somewhere where it may block."""
 
 
 async def perform(
-    task_type: TaskType, kwargs: Mapping[str, Any], context: Context, in_thread: InThread
+    task_type: TaskType,
+    kwargs: Mapping[str, Any],
+    context: Context,
+    in_thread: InThread,
+    resources: Resources,
 ) -> Outcome:
-    """Run a body to its end. Raises nothing but what ends the process."""
+    """Run a body to its end, inside the middleware. Raises nothing but what ends the process."""
     token = CURRENT.set(context)
-    error: BaseException | None = None
+    entered: list[Entered] = []
+    before, error = "", None
     try:
+        if task_type.injected:
+            before = f"what it is given ({', '.join(task_type.injected)})"
+            kwargs = {**kwargs, **await resources.give(task_type, context)}
+        for middleware in resources.middleware:
+            before = f"the middleware {middleware.name!r}"
+            entered.append(await _enter(middleware, context))
+        before = ""
         if task_type.is_async:
             result = await task_type.function(**kwargs)
         else:
@@ -40,11 +59,44 @@ async def perform(
     # A body may raise anything, SystemExit included; all of it is an outcome.
     except BaseException as raised:  # noqa: BLE001
         result, error = None, raised
+    try:
+        for manager in reversed(entered):
+            error = await _leave(manager, error)
     finally:
         CURRENT.reset(token)
-    if error is not None:
-        return _raised(task_type, error, context)
-    return _SUCCEEDED if result is None else _returned(task_type, result)
+    if error is None:
+        return _SUCCEEDED if result is None else _returned(task_type, result)
+    outcome = _raised(task_type, error, context)
+    return _never_reached(outcome, before) if before else outcome
+
+
+async def _enter(middleware: Middleware, context: Context) -> Entered:
+    manager: Entered = middleware.enter(context)
+    await manager.__aenter__()
+    return manager
+
+
+async def _leave(manager: Entered, error: BaseException | None) -> BaseException | None:
+    """Leave a middleware, which may put another error in the place of the body's, or of none.
+
+    It cannot make a failed body succeed: an error that it swallows stays the outcome.
+    """
+    try:
+        if error is None:
+            await manager.__aexit__(None, None, None)
+        else:
+            await manager.__aexit__(type(error), error, error.__traceback__)
+    except BaseException as raised:  # noqa: BLE001 - as what a body raises
+        return raised
+    return error
+
+
+def _never_reached(outcome: Outcome, before: str) -> Outcome:
+    """The outcome where the body was not started, because of what comes before it."""
+    if isinstance(outcome, Failed) and outcome.error_type not in ("Retry", "GiveUp", "Timeout"):
+        message = f"never reached the body, because of {before}: {outcome.error}"
+        return structs.replace(outcome, error=message)
+    return outcome
 
 
 def _answer(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> Answer:

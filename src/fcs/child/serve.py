@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import structs
 
-from fcs.body import Context, perform
+from fcs.body import Context, Resources, perform
 from fcs.body.context import Progress
 from fcs.body.perform import Answer
 from fcs.body.pipe import Asked, Ended, Go, Moved, Started
@@ -51,6 +51,7 @@ class Server:
         self, registry: Registry, line: Line, handler: LineHandler, bounds: Bounds
     ) -> None:
         self._registry, self._line, self._handler, self._bounds = registry, line, handler, bounds
+        self._resources = Resources(registry)
         self._inbox: asyncio.Queue[Running | None] = asyncio.Queue()
         self._running: Running | None = None
         self._runs = 0
@@ -66,6 +67,7 @@ class Server:
             self._close_books(running)
             self._running = None
             self._line.send(Ended(outcome, self._spent()))
+        await self._resources.close()
 
     def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -80,7 +82,7 @@ class Server:
                 self._line.send(Started())
                 self._handler.open_books()
                 task_type = self._registry.get(message.ty)
-                self._running = Running(message, task_type, self._line, loop)
+                self._running = Running(message, task_type, self._line, loop, self._resources)
                 loop.call_soon_threadsafe(self._inbox.put_nowait, self._running)
             elif self._running is not None:
                 self._running.ask(message)
@@ -113,9 +115,15 @@ class Running:
     """One run."""
 
     def __init__(
-        self, go: Go, task_type: TaskType, line: Line, loop: asyncio.AbstractEventLoop
+        self,
+        go: Go,
+        task_type: TaskType,
+        line: Line,
+        loop: asyncio.AbstractEventLoop,
+        resources: Resources,
     ) -> None:
         self._go, self._task_type, self._line, self._loop = go, task_type, line, loop
+        self._resources = resources
         self._context = Context(
             id=go.id,
             run_id=go.run_id,
@@ -157,7 +165,9 @@ class Running:
             self._cancel()
         kwargs = self._task_type.bind(self._go.args_text.encode())
         with limited(memory_max=self._task_type.memory_max, cpu_max=self._task_type.cpu_max):
-            outcome = await perform(self._task_type, kwargs, self._context, self._in_thread)
+            outcome = await perform(
+                self._task_type, kwargs, self._context, self._in_thread, self._resources
+            )
         self._line.require()
         return outcome
 

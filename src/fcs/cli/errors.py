@@ -32,6 +32,7 @@ EXIT_CODES: Final = {
     "invalid_settings": WRONG_USAGE,
     "gave_up": WRONG_USAGE,
     "invalid_task_type": WRONG_USAGE,
+    "invalid_surroundings": WRONG_USAGE,
     "unknown_type": WRONG_USAGE,
     "too_large": WRONG_USAGE,
     "app_not_loaded": WRONG_USAGE,

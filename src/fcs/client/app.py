@@ -1,15 +1,17 @@
 """The app: task types by decoration, and the database that their tasks go to."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, overload
 from uuid import UUID
 
+from fcs.body import Context
 from fcs.client.handler import Handler
 from fcs.client.store import Store
 from fcs.client.task import Task
 from fcs.domain.errors import InvalidInput
 from fcs.domain.ids import TaskId
 from fcs.registry import Registry, TaskOptions, TaskType
+from fcs.registry.surroundings import middleware_of, resource_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,7 +19,15 @@ T = TypeVar("T")
 
 
 class Decorator(Protocol):
-    """Makes a handler of a function."""
+    """Makes a handler of a function. A first parameter for the context is no argument."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, T]], /
+    ) -> Handler[P, Coroutine[Any, Any, T], T]: ...
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Handler[P, R, R]: ...
 
     @overload
     def __call__(
@@ -41,6 +51,14 @@ class App:
 
     @overload
     def task(
+        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, T]]
+    ) -> Handler[P, Coroutine[Any, Any, T], T]: ...
+
+    @overload
+    def task(self, function: Callable[Concatenate[Context, P], R]) -> Handler[P, R, R]: ...
+
+    @overload
+    def task(
         self, function: Callable[P, Coroutine[Any, Any, T]]
     ) -> Handler[P, Coroutine[Any, Any, T], T]: ...
 
@@ -57,6 +75,8 @@ class App:
 
         `async def` runs on the worker's event loop, plain `def` in a thread. The arguments
         are checked against the annotations when a task is created and before it begins.
+        Parameters annotated with `fcs.Context` or with what a resource yields are no arguments:
+        the worker fills them in.
         The options are those of `TaskOptions`.
 
         Raises `InvalidTaskType` when the function cannot be one, an option makes no sense, or
@@ -64,11 +84,36 @@ class App:
         """
 
         def register(function: Callable[..., Any]) -> Handler[Any, Any, Any]:
-            task_type = TaskType(function, **options)
+            injects = [Context, *self.registry.provided]
+            task_type = TaskType(function, injects=injects, **options)
             self.registry.add(task_type)
             return Handler(function, task_type, self._store)
 
         return register if function is None else register(function)
+
+    def resource(self, function: Callable[[], AsyncIterator[T]]) -> Callable[[], AsyncIterator[T]]:
+        """Declare a resource: an async generator function that yields it once.
+
+        A worker enters it when a body first needs it, and leaves it when the worker stops. The
+        parameters of tasks declared below that are annotated with what it yields are given it.
+
+        Raises `InvalidSurroundings` when the function cannot be one, or there is one like it.
+        """
+        self.registry.add_resource(resource_of(function))
+        return function
+
+    def middleware(
+        self, function: Callable[[Context], AsyncIterator[None]]
+    ) -> Callable[[Context], AsyncIterator[None]]:
+        """Declare what is around every run: an async generator function that yields once.
+
+        It takes the context of the run. The first one declared is the outermost. What it raises
+        before the `yield` keeps the body from starting, and afterwards counts as the body's own.
+
+        Raises `InvalidSurroundings` when the function cannot be one.
+        """
+        self.registry.middleware.append(middleware_of(function))
+        return function
 
     def find(self, id: UUID | str) -> Task[Any]:
         """A task that was created earlier, by its id, to be looked at or waited for.

@@ -1,10 +1,12 @@
 """A handler: the function of a task type, and the ways to create tasks of it."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from fcs.body import Context, current
 from fcs.client.carriers import carrier_for
 from fcs.client.ids import new_task_id
 from fcs.client.store import Store
@@ -82,7 +84,8 @@ class Handler(Generic[P, R, T]):
         self.__wrapped__ = function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._function(*args, **kwargs)
+        given, named = self._with_context(args, kwargs)
+        return self._function(*given, **named)
 
     def __repr__(self) -> str:
         return f"Handler({self.task_type.name})"
@@ -158,6 +161,17 @@ class Handler(Generic[P, R, T]):
     def enqueue_many_sync(self, calls: Iterable[Mapping[str, Any]]) -> list[Task[T]]:
         """The twin of `enqueue_many` for code without an event loop."""
         return self._tasks(self._create_sync(self._new_many(calls)))
+
+    def _with_context(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call, with the context of the run that calls where it is wanted."""
+        wanted = [name for name, hint in self.task_type.injected.items() if hint is Context]
+        if not wanted or wanted[0] in kwargs or any(isinstance(arg, Context) for arg in args):
+            return args, kwargs
+        if next(iter(inspect.signature(self._function).parameters)) == wanted[0]:
+            return (current(), *args), kwargs
+        return args, {**kwargs, wanted[0]: current()}
 
     async def _create(self, new: list[NewTask]) -> Created:
         connection = self._options.connection

@@ -1,21 +1,30 @@
 """The registry: which task types this process knows."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from fcs.domain.errors import Problem, UnknownType
 from fcs.registry.options import Isolation
 from fcs.registry.problems import near_match
 from fcs.registry.signature import DISCRIMINATOR, InvalidTaskType
+from fcs.registry.surroundings import InvalidSurroundings, Middleware, Resource
 from fcs.registry.tasktype import TaskType
 
 _NAMES_SHOWN = 20
 
 
 class Registry:
-    """Types by name. Adding is one step, so any thread may read meanwhile."""
+    """Types by name, and what is around their bodies: `middleware`, outermost first, and
+    resources. Adding is one step, so any thread may read meanwhile.
+
+    `replacements` stand in for resources, in tests: pairs of an annotation and a value.
+    """
 
     def __init__(self) -> None:
         self._types: dict[str, TaskType] = {}
+        self._resources: list[Resource] = []
+        self.middleware: list[Middleware] = []
+        self.replacements: list[tuple[Any, Any]] = []
 
     def add(self, task_type: TaskType) -> TaskType:
         held = self._types.setdefault(task_type.name, task_type)
@@ -32,6 +41,24 @@ class Registry:
             return self._types[ty]
         except KeyError:
             raise self._unknown(ty) from None
+
+    def add_resource(self, resource: Resource) -> None:
+        for held in self._resources:
+            if held.provides == resource.provides or held.name == resource.name:
+                raise InvalidSurroundings(
+                    f"Resources {held.name!r} and {resource.name!r} have the same name or type.",
+                    hint="Tell types apart by Annotated[Pool, 'what for'].",
+                )
+        self._resources.append(resource)
+
+    def resource(self, hint: Any) -> Resource:
+        """The resource for parameters that are annotated so."""
+        return next(resource for resource in self._resources if resource.provides == hint)
+
+    @property
+    def provided(self) -> list[Any]:
+        """The annotations for which there is a resource."""
+        return [resource.provides for resource in self._resources]
 
     def names(self) -> list[str]:
         return sorted(self._types.copy())

@@ -5,7 +5,7 @@ function's own default applies when it runs.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, time
 from types import UnionType
 from typing import Annotated, Any, NoReturn, Union, cast, get_args, get_origin, get_type_hints
@@ -26,13 +26,34 @@ class InvalidTaskType(FcsError):
     code = "invalid_task_type"
 
 
-def record_of(name: str, function: Callable[..., Any]) -> type[msgspec.Struct]:
+def injected_of(
+    name: str, function: Callable[..., Any], injects: Collection[Any]
+) -> dict[str, Any]:
+    """The parameters that are no arguments, because their annotation is one of `injects`."""
+    hints = _hints(name, function)
+    found = {}
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name)
+        if any(hint == injected for injected in injects):
+            _require_name(name, parameter)
+            found[parameter.name] = hint
+    return found
+
+
+def arguments_of(
+    function: Callable[..., Any], injected: Collection[str]
+) -> list[inspect.Parameter]:
+    """The parameters that are arguments of the task."""
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter for parameter in parameters if parameter.name not in injected]
+
+
+def record_of(
+    name: str, function: Callable[..., Any], arguments: Iterable[inspect.Parameter]
+) -> type[msgspec.Struct]:
     """Build the record of a function's arguments, or raise `InvalidTaskType`."""
     hints = _hints(name, function)
-    fields = [
-        _field(name, parameter, hints.get(parameter.name, Any))
-        for parameter in inspect.signature(function).parameters.values()
-    ]
+    fields = [_field(name, parameter, hints.get(parameter.name, Any)) for parameter in arguments]
     try:
         record = msgspec.defstruct(
             name,
@@ -77,8 +98,7 @@ def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _field(name: str, parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...]:
-    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-        _refuse(name, parameter, "arguments travel by name: no *args, **kwargs or `/`")
+    _require_name(name, parameter)
     if parameter.name == DISCRIMINATOR:
         _refuse(name, parameter, "that name tells the type of the task on the wire")
 
@@ -95,11 +115,16 @@ def _field(name: str, parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...
     return (parameter.name, Union[hint, UnsetType], UNSET)  # noqa: UP007 - hint is a value
 
 
+def _require_name(name: str, parameter: inspect.Parameter) -> None:
+    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        _refuse(name, parameter, "arguments travel by name: no *args, **kwargs or `/`")
+
+
 def _refuse(name: str, parameter: inspect.Parameter, reason: str) -> NoReturn:
     raise InvalidTaskType(
         f"Task {name!r}, parameter {parameter.name!r}: {reason}.",
         hint="Take plain values, lists, dicts, dataclasses, TypedDicts, Structs, Enums, Literals,"
-        " UUIDs, dates or Decimals.",
+        " UUIDs, dates or Decimals; or declare an @app.resource of that type above the task.",
     )
 
 

@@ -1,7 +1,7 @@
 """A task type: a function, its name, and its arguments on the way to JSON and back."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import isfinite
 from typing import Any, Final, Unpack
 
@@ -30,6 +30,8 @@ from fcs.registry.problems import invalid_arguments
 from fcs.registry.signature import (
     DISCRIMINATOR,
     InvalidTaskType,
+    arguments_of,
+    injected_of,
     record_of,
     result_type,
     summary,
@@ -41,11 +43,17 @@ RESULT_BYTES_MAX: Final = 64 * 1024
 
 
 class TaskType:
-    """What `ty` stands for. The name is the function's own unless `name` gives another."""
+    """What `ty` stands for. The name is the function's own unless `name` gives another.
+
+    Parameters annotated with one of `injects` are no arguments: they are `injected` by whoever
+    runs the body.
+    """
 
     def __init__(
         self,
         function: Callable[..., Any],
+        *,
+        injects: Collection[Any] = (),
         **options: Unpack[TaskOptions],
     ) -> None:
         self.function = function
@@ -57,13 +65,14 @@ class TaskType:
         except InvalidInput as error:
             raise InvalidTaskType(f"Task {self.name!r}: {error}", hint=error.hint) from None
 
-        self.record = record_of(self.name, function)
+        self.injected = injected_of(self.name, function, injects)
+        self._parameters = arguments_of(function, self.injected)
+        self.record = record_of(self.name, function, self._parameters)
         self._result_type = result_type(function)
         self._fields = self.record.__struct_fields__
-        self._parameters = inspect.signature(function).parameters
         self._positional = [
             parameter.name
-            for parameter in self._parameters.values()
+            for parameter in self._parameters
             if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         ]
         self._decoder = msgspec.json.Decoder(self.record, dec_hook=models.read)
@@ -150,7 +159,7 @@ class TaskType:
     def defaults(self) -> dict[str, Any]:
         """The defaults of the parameters, as far as JSON can show them."""
         shown = {}
-        for parameter in self._parameters.values():
+        for parameter in self._parameters:
             if parameter.default is not parameter.empty:
                 try:
                     shown[parameter.name] = msgspec.json.decode(_ENCODER.encode(parameter.default))

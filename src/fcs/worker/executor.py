@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from fcs.body import Ask, Context, perform
+from fcs.body import Ask, Context, Resources, perform
 from fcs.body.perform import Answer
 from fcs.body.pipe import Go
 from fcs.domain.ids import RunId, TaskId
@@ -49,11 +49,12 @@ class Executor:
         self,
         slots: int,
         pool: Pool | None,
+        resources: Resources,
         *,
         ended: Callable[[Run, Outcome], None],
         not_started: Callable[[Run], None],
     ) -> None:
-        self._pool = pool
+        self._pool, self._resources = pool, resources
         self._ended, self._not_started = ended, not_started
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="fcs-body")
         self._running: dict[RunId, Run] = {}
@@ -123,7 +124,9 @@ class Executor:
 
     async def _perform(self, run: Run) -> Outcome:
         if run.child is None:
-            return await perform(run.task_type, run.kwargs, run.context, self._in_thread)
+            return await perform(
+                run.task_type, run.kwargs, run.context, self._in_thread, self._resources
+            )
         assert self._pool is not None
         context = run.context
         go = Go(

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from typing import Any, NamedTuple
 
+from fcs.body import Resources
 from fcs.body.logs import keep_journals
 from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection, connect
@@ -77,8 +78,13 @@ class Worker:
         self._outbox = Outbox(url, self._slots, rng=rng)
         self._progress = ProgressReporter(url, rng=rng)
         self._pool = pool
+        self._resources = Resources(registry)
         self._executor = Executor(
-            self._slots.total, pool, ended=self._ended, not_started=self._not_started
+            self._slots.total,
+            pool,
+            self._resources,
+            ended=self._ended,
+            not_started=self._not_started,
         )
         self._intake = Intake(
             url,
@@ -122,6 +128,9 @@ class Worker:
             await self._heartbeat.stop()
             await self._leave(_patience(stop))
             self._executor.close()
+            # Last: whoever waits for the truth about the tasks need not wait for these.
+            if not await _within(_patience(stop), self._resources.close()):
+                log.warning("resources were not left in time: the process goes without them")
             log.info("worker stopped: id=%s", self._registration.id)
         if self._fenced.is_set():
             raise Fenced(
