@@ -18,7 +18,7 @@ SOURCE = ROOT / "src"
 MODULES = sorted((SOURCE / "fcs").rglob("*.py"))
 QUERIES = sorted((SOURCE / "fcs" / "database" / "queries").glob("*.sql"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-STATEMENTS = load("tasks") | load("runs") | load("bulk") | load("creation")
+STATEMENTS = load("tasks") | load("runs") | load("bulk") | load("creation") | load("retention")
 LINES_MAX = 450
 NOT_OURS = {"__pycache__", "build", "dist", "node_modules"}
 

@@ -28,6 +28,11 @@ def test_every_setting_has_its_variable() -> None:
         kill_grace=2.5,
         child_runs_max=50,
         child_growth_mib=64,
+        keep_keys=3_600.5,
+        keep_succeeded=3_600,
+        keep_failed=86_400,
+        keep_interrupted=7_200,
+        keep_cancelled=0,
     )
     names = Settings.__struct_fields__
     assert all(getattr(changed, name) != getattr(Settings(), name) for name in names)
@@ -40,6 +45,11 @@ def test_wrong_value_names_its_variable_and_what_would_be_right(text: str) -> No
     with pytest.raises(InvalidSettings, match=r"FCS_LEASE.*number of seconds") as refusal:
         read_settings({"FCS_LEASE": text})
     assert "5" in refusal.value.hint
+
+
+def test_a_stretch_of_time_may_be_written_as_people_do() -> None:
+    settings = read_settings({"FCS_KEEP_FAILED": "90d", "FCS_LEASE": "7.5s"})
+    assert (settings.keep_failed, settings.lease) == (90 * 86_400, 7.5)
 
 
 def test_whole_number_is_wanted_where_things_are_counted() -> None:

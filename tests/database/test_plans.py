@@ -53,6 +53,11 @@ BY_KEY = [
     ("insights", "find_task"),
     ("insights", "waiting"),
     ("insights", "in_hand"),
+    ("retention", "step_end"),
+    ("retention", "prune"),
+    ("retention", "count_ripe"),
+    ("retention", "hold_tail"),
+    ("retention", "rewrite"),
 ]  # fmt: skip
 
 

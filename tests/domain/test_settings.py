@@ -28,6 +28,10 @@ def test_the_defaults_make_sense() -> None:
         ({"rescan_interval": 0}, "rescan_interval"),
         ({"window": 99}, "window"),
         ({"keep_keys": -1}, "keep_keys"),
+        ({"keep_succeeded": 3_599}, "keep_succeeded"),
+        ({"keep_failed": 1}, "keep_failed"),
+        ({"keep_interrupted": -1}, "keep_interrupted"),
+        ({"keep_cancelled": float("nan")}, "keep_cancelled"),
     ],
     ids=str,
 )
@@ -41,3 +45,4 @@ def test_nonsense_is_refused_by_name(changes: dict[str, float], named: str) -> N
 def test_the_edges_are_allowed() -> None:
     Settings(beat_interval=1, lease=3, survey_interval=1.4)
     Settings(hint_again_after=9.9, take_back_after=10, window=100)
+    Settings(keep_succeeded=3_600, keep_failed=0, keep_interrupted=0, keep_cancelled=1e9)

@@ -6,7 +6,7 @@ from fcs.cli.common import Common, common_options
 
 
 @click.command("bench")
-@click.argument("only", nargs=-1, metavar="[raw|drain|enqueue|latency]...")
+@click.argument("only", nargs=-1, metavar="[raw|drain|enqueue|latency|retention]...")
 @click.option("--tasks", default=100_000, show_default=True, type=click.IntRange(1_000))
 @click.option("--slots", default=2_000, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
@@ -45,7 +45,7 @@ def command(
                 "| Measure | Median | Ratio |",
                 "|---|---|---|",
                 *(
-                    f"| {figure.name} | {figure.value:,.{1 if figure.unit == 'ms' else 0}f}"
+                    f"| {figure.name} | {figure.value:,.{0 if figure.unit == '/s' else 1}f}"
                     f" {figure.unit} | {_ratio(figure.ratio, figure.of)} |"
                     for figure in figures
                 ),

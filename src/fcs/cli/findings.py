@@ -166,7 +166,7 @@ def _connections(facts: Facts) -> Finding:
         "connections",
         "warn" if free > 0 else "fail",
         detail,
-        "A worker takes up to ten, a supervisor two: raise max_connections, or run fewer.",
+        "A worker takes up to ten, a supervisor three: raise max_connections, or run fewer.",
     )
 
 

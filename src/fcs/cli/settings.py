@@ -10,7 +10,8 @@ from typing import Any, get_type_hints
 
 from fcs.cli.common import Common
 from fcs.cli.output import say
-from fcs.domain.errors import InvalidSettings
+from fcs.domain.durations import seconds_of
+from fcs.domain.errors import InvalidInput, InvalidSettings
 from fcs.domain.settings import Settings
 
 
@@ -84,11 +85,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def _read_number(variable: str, text: str, kind: Any, *, default: float) -> float:
     try:
-        number: float = kind(text)
-    except ValueError:
+        number: float = int(text) if kind is int else seconds_of(text)
+    except (ValueError, InvalidInput):
         number = float("nan")
     if not 0 <= number < 1e9:
-        wanted = "a whole number" if kind is int else "a number of seconds"
+        wanted = "a whole number" if kind is int else "a number of seconds, or like 30s, 2h or 7d"
         raise InvalidSettings(
             f"{variable}={text!r} is not {wanted}", hint=f"Its default is {default:g}."
         )

@@ -1,8 +1,14 @@
 """How a node behaves: one frozen record, its relations checked where they live."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from fcs.domain.errors import InvalidSettings
+from fcs.domain.retention import FOREVER, KEEP_MIN
+from fcs.domain.task import Status
+
+DAY = 86_400.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +46,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     child_growth_mib: int = 256
     """A child process that has grown by so many MiB is replaced."""
+
     keep_keys: float = 86_400.0
     """How long an idempotency key is held after the last of its tasks was deleted."""
+
+    keep_succeeded: float = 7 * DAY
+    """How long a task is kept after it has succeeded; 0 keeps it for ever."""
+
+    keep_failed: float = 30 * DAY
+    """The same of one that failed."""
+
+    keep_interrupted: float = 30 * DAY
+    """The same of one that was interrupted."""
+
+    keep_cancelled: float = 30 * DAY
+    """The same of one that was cancelled."""
 
     def __post_init__(self) -> None:
         self._require(self.beat_interval > 0, "beat_interval must be positive")
@@ -64,6 +83,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._require(self.child_growth_mib >= 1, "child_growth_mib must be at least 1")
         self._require(self.keep_keys >= 0, "keep_keys must not be negative")
         self._require(self.window >= 100, "window must be at least 100 tasks")
+        for status, seconds in self.keep.items():
+            self._require(
+                seconds == FOREVER or seconds >= KEEP_MIN,
+                f"keep_{status} must be at least an hour, or 0 for ever: a create that is sent"
+                " again must find its task",
+            )
+
+    @property
+    def keep(self) -> Mapping[Status, float]:
+        """How long final tasks are kept, by status."""
+        return {
+            Status.SUCCEEDED: self.keep_succeeded,
+            Status.FAILED: self.keep_failed,
+            Status.INTERRUPTED: self.keep_interrupted,
+            Status.CANCELLED: self.keep_cancelled,
+        }
 
     @staticmethod
     def _require(holds: bool, message: str) -> None:

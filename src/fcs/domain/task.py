@@ -95,6 +95,10 @@ MOVES: Final[tuple[Move, ...]] = (
         Move("delete", status, None, Actor.CLIENT, "delete", ("id", "status"))
         for status in sorted(FINAL)
     ),
+    *(
+        Move("prune", status, None, Actor.SUPERVISOR, "prune", ("id", "status", "updated_at"))
+        for status in sorted(FINAL)
+    ),
 )  # fmt: skip
 
 

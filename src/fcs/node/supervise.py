@@ -7,7 +7,7 @@ from random import SystemRandom
 from fcs.domain.settings import Settings
 from fcs.node import memory
 from fcs.node.clock import boot_seconds
-from fcs.supervisor import runtime
+from fcs.supervisor import retention, runtime
 from fcs.worker.runtime import Stop
 
 log = logging.getLogger(__name__)
@@ -22,11 +22,12 @@ async def supervise(url: str, settings: Settings, stop: Stop) -> None:
     part = asyncio.create_task(
         runtime.run(url, settings, rng=SystemRandom(), at=boot_seconds), name="supervisor"
     )
+    aside = asyncio.create_task(retention.run(url, settings, at=boot_seconds), name="retention")
     asked = asyncio.create_task(stop.drain.wait(), name="stop")
     await asyncio.wait([part, asked], return_when=asyncio.FIRST_COMPLETED)
-    for task in (part, asked):
+    for task in (part, aside, asked):
         task.cancel()
-    await asyncio.gather(asked, return_exceptions=True)
+    await asyncio.gather(aside, asked, return_exceptions=True)
     try:
         await part
     except asyncio.CancelledError:

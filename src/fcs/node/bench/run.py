@@ -14,6 +14,7 @@ import msgspec
 from fcs.database.scratch import scratch_database
 from fcs.embedded import Postgres
 from fcs.node.bench import measures, raw
+from fcs.node.bench.retention import retention_figures
 
 Say = Callable[[str], None]
 
@@ -39,7 +40,7 @@ class Figure(NamedTuple):
     of: str | None = None
 
 
-MEASURES = ("raw", "drain", "enqueue", "latency")
+MEASURES = ("raw", "drain", "enqueue", "latency", "retention")
 
 # What each figure is held against: names of figures of the same run.
 _YARDSTICKS = {
@@ -106,6 +107,11 @@ async def _round(
             p50, p99 = await measures.latency(url, 200)
         yield "latency p50", "ms", p50
         yield "latency p99", "ms", p99
+    if "retention" in wanted:
+        say(f"round {number} of {options.rounds}: retention")
+        async with scratch_database(server, name=_scratch_name()) as url:
+            async for figure in retention_figures(url, options.tasks):
+                yield figure
 
 
 async def _drain(url: str, options: BenchOptions, say: Say) -> float:

@@ -1,0 +1,126 @@
+"""Pruning in the database: one function for each statement of `queries/retention.sql`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from fcs.database.connect import Connection
+from fcs.database.sql import load
+from fcs.domain.retention import Space, Stretch
+from fcs.domain.task import FINAL, Status
+
+_SQL = load("retention")
+_LOCK: Final = 0x66_63_73_00_02  # "fcs", and 2 for whoever prunes
+
+Cutoffs = Mapping[Status, datetime]
+
+
+async def try_turn(db: Connection) -> bool:
+    """Take the turn to prune, for as long as the connection lives; `False` if another has it."""
+    return await _one("try_turn", db, {"key": _LOCK}) is True
+
+
+async def set_patience(db: Connection, *, lock: float) -> None:
+    """Wait for other people's locks for so many seconds, and for one's own work for ever."""
+    await db.execute(_SQL["set_patience"], {"lock": f"{round(lock * 1_000)}ms"})
+
+
+async def step_end(db: Connection, stretch: Stretch, *, rows: int) -> UUID:
+    """The last id of a step of so many rows into the stretch."""
+    end: UUID | None = await _one("step_end", db, stretch._asdict() | {"rows": rows})
+    return stretch.upto if end is None else end
+
+
+async def prune(db: Connection, stretch: Stretch, ripe: Cutoffs) -> dict[Status, int]:
+    """Delete the ripe tasks of a stretch; return how many of each status there were.
+
+    Nothing is deleted if somebody holds one of them just now.
+    """
+    try:
+        return await _count("prune", db, stretch, ripe)
+    except psycopg.errors.LockNotAvailable:
+        return {}
+
+
+async def count_ripe(db: Connection, stretch: Stretch, ripe: Cutoffs) -> dict[Status, int]:
+    """How many tasks `prune` would delete, by status."""
+    return await _count("count_ripe", db, stretch, ripe)
+
+
+async def _count(
+    statement: str, db: Connection, stretch: Stretch, ripe: Cutoffs
+) -> dict[Status, int]:
+    moments = {str(status): ripe.get(status) for status in FINAL}
+    cursor = await db.execute(_SQL[statement], stretch._asdict() | moments)
+    return {Status(status): count for status, count in await cursor.fetchall()}
+
+
+async def owns_tasks(db: Connection) -> bool:
+    """Whether this role may vacuum the table and build its index anew."""
+    return await _one("owns_tasks", db) is True
+
+
+async def space(db: Connection) -> Space:
+    """What the tasks take on disk."""
+    row = await (await db.execute(_SQL["space"])).fetchone()
+    assert row is not None
+    return Space(*row)
+
+
+async def vacuum(db: Connection) -> bool:
+    """Make the space of deleted rows usable, and cut off empty pages at the end."""
+    return await _unless_locked("vacuum", db)
+
+
+async def hold_tail(db: Connection, *, after: str, before: str, rows: int) -> list[str]:
+    """Hold some rows between two places for the rest of the transaction; return their places."""
+    params = {"after": after, "before": before, "rows": rows}
+    return [row[0] for row in await (await db.execute(_SQL["hold_tail"], params)).fetchall()]
+
+
+async def rewrite(db: Connection, places: Sequence[str]) -> list[str]:
+    """Write the rows at these places anew, as they are; return where they are now."""
+    cursor = await db.execute(_SQL["rewrite"], {"places": list(places)})
+    return [row[0] for row in await cursor.fetchall()]
+
+
+def place(page: int) -> str:
+    """The place before the first row of a page."""
+    return f"({page},0)"
+
+
+def page_of(place: str) -> int:
+    """The page of a place."""
+    return int(place[1:].partition(",")[0])
+
+
+async def reindex(db: Connection) -> bool:
+    """Build the index of the ids anew, while everybody goes on."""
+    return await _unless_locked("reindex", db)
+
+
+async def drop_unfinished_index(db: Connection) -> bool:
+    """Drop what a `reindex` left that was cut off before it was done."""
+    return await _unless_locked("drop_unfinished_index", db)
+
+
+async def drop_replaced_index(db: Connection) -> bool:
+    """Drop what a `reindex` left that was cut off right after it was done."""
+    return await _unless_locked("drop_replaced_index", db)
+
+
+async def _unless_locked(statement: str, db: Connection) -> bool:
+    """Whether it was done; else some transaction that was there before would not end in time."""
+    try:
+        await db.execute(_SQL[statement])
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
+
+
+async def _one(statement: str, db: Connection, params: Mapping[str, Any] | None = None) -> Any:
+    row = await (await db.execute(_SQL[statement], params)).fetchone()
+    return row[0] if row else None
