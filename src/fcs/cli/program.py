@@ -18,6 +18,7 @@ VERBS = {
     "task": "Create tasks, look at them, wait for them.",
     "status": "Show the cluster at a glance, and what is wrong with it.",
     "workers": "List the workers.",
+    "prune": "Delete final tasks that are past their time.",
     "doctor": "Check that a database is fit for fcs.",
     "bench": "Measure what this machine and this Postgres can do.",
 }
