@@ -10,6 +10,8 @@ from tests.database.scene import NOON, freeze
 
 from fcs.database.connect import Connection, connect
 
+TABLES = ("tasks", "workers", "late_reports", "keys", "schedules", "fires", "declarations")
+
 
 @pytest.fixture(scope="session")
 def shared_url(postgres: Server, template: str) -> Iterator[str]:
@@ -34,7 +36,7 @@ def clean_url(shared_url: str) -> Iterator[str]:
     """The shared database with empty tables, for tests in which statements commit."""
     with psycopg.connect(shared_url, autocommit=True) as db:
         yield shared_url
-        for table in ("tasks", "workers", "late_reports", "keys"):
+        for table in TABLES:
             db.execute(f"delete from fcs.{table}".encode())
 
 

@@ -1,6 +1,6 @@
 """The app: task types by decoration, and the database that their tasks go to."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, overload
 from uuid import UUID
 
@@ -8,14 +8,17 @@ from fcs.body import Context
 from fcs.client.handler import Handler
 from fcs.client.store import Store
 from fcs.client.task import Task
+from fcs.domain.durations import Duration
 from fcs.domain.errors import InvalidInput
 from fcs.domain.ids import TaskId
-from fcs.registry import Registry, TaskOptions, TaskType
+from fcs.domain.schedule import DEFAULT_TZ, CatchUp, check_catch_up, defined
+from fcs.registry import InvalidTaskType, Registry, TaskOptions, TaskType
 from fcs.registry.surroundings import middleware_of, resource_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+H = TypeVar("H", bound=Handler[..., Any, Any])
 
 
 class Decorator(Protocol):
@@ -114,6 +117,54 @@ class App:
         """
         self.registry.middleware.append(middleware_of(function))
         return function
+
+    def schedule(
+        self,
+        cron: str,
+        *,
+        tz: str = DEFAULT_TZ,
+        name: str | None = None,
+        args: Mapping[str, Any] | None = None,
+        catch_up: str = CatchUp.SKIP,
+        queue: str | None = None,
+        priority: int | None = None,
+        max_attempts: int | None = None,
+        timeout: Duration | None = None,
+        on_interrupt: str | None = None,
+    ) -> Callable[[H], H]:
+        """Create a task again and again: `@app.schedule("0 9 * * mon-fri")` above `@app.task`.
+
+        `cron` has five fields (six with seconds first) and is read by the clocks of the zone
+        `tz`. `args` are the arguments of each task. `catch_up` says what becomes of fires that
+        were missed: "skip", "once" or "all". `name` is that of the task type unless given. The
+        others are as for `using`. Workers write the schedule down when they start.
+
+        Raises `InvalidTaskType` when it makes no sense, or the name is taken.
+        """
+
+        def declare(handler: H) -> H:
+            if not isinstance(handler, Handler):
+                raise InvalidTaskType(
+                    f"@app.schedule({cron!r}) does not stand above @app.task.",
+                    hint="Write @app.schedule(...) first, and @app.task below it.",
+                )
+            try:
+                own = handler.using(
+                    queue=queue,
+                    priority=priority,
+                    max_attempts=max_attempts,
+                    timeout=timeout,
+                    on_interrupt=on_interrupt,
+                )
+                definition = defined(cron, tz, check_catch_up(catch_up), own.draft(args or {}))
+                self.registry.add_schedule(name or handler.task_type.name, definition)
+            except InvalidInput as error:
+                raise InvalidTaskType(
+                    f"Schedule of {handler.task_type.name!r}: {error}", hint=error.hint
+                ) from None
+            return handler
+
+        return declare
 
     def find(self, id: UUID | str) -> Task[Any]:
         """A task that was created earlier, by its id, to be looked at or waited for.

@@ -173,6 +173,10 @@ class Handler(Generic[P, R, T]):
             return (current(), *args), kwargs
         return args, {**kwargs, wanted[0]: current()}
 
+    def draft(self, args: Mapping[str, Any]) -> NewTask:
+        """A task as `enqueue` would create it, not written down."""
+        return self._new(self.task_type.pack(**args))
+
     async def _create(self, new: list[NewTask]) -> Created:
         connection = self._options.connection
         if connection is None:

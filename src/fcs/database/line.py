@@ -62,6 +62,11 @@ def is_passing(error: Exception) -> bool:
     return state in _PASSING or state[:2] in _PASSING_CLASSES
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether Postgres found a value wrong, so that the same act would fail again."""
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+
+
 class Line:
     """One connection at a time, made when needed.
 

@@ -125,6 +125,24 @@ class WaitTimeout(FcsError):
     code = "wait_timeout"
 
 
+class ScheduleNotFound(FcsError):
+    """There is no schedule of that name (any more)."""
+
+    code = "not_found"
+
+
+class ScheduleExists(FcsError):
+    """There is a schedule of that name, and it says something else."""
+
+    code = "schedule_exists"
+
+
+class DeclaredInCode(FcsError):
+    """The code of the workers says what the schedule says; nobody else may."""
+
+    code = "declared_in_code"
+
+
 class WorkerIdTaken(FcsError):
     """Another live process works under the same worker id."""
 

@@ -4,6 +4,7 @@
     scan                   tasks came in that are too many to name (to the supervisor)
     rescan                 tasks came back that are too many to name (to the supervisor)
     workers                a worker joined, drains or left (to the supervisor)
+    schedules              a schedule was made, changed or removed (to the supervisor)
     report INC NO BUSY N   how a worker is: report number, busy slots, tasks taken so far
     ID ID …                these tasks were dispatched to you (to a worker)
     cancel ID ID …         somebody wants the end of these, which you run (to a worker)
@@ -43,11 +44,16 @@ class WorkersChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SchedulesChanged:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAsked:
     ids: list[TaskId]
 
 
-Hint = TasksNamed | Scan | Rescan | WorkersChanged | WorkerReported
+Hint = TasksNamed | Scan | Rescan | WorkersChanged | SchedulesChanged | WorkerReported
 
 
 def worker_channel(incarnation: Incarnation) -> str:
@@ -71,6 +77,8 @@ def parse_for_supervisor(payload: str) -> Hint | None:
                 return Rescan()
             case "workers", []:
                 return WorkersChanged()
+            case "schedules", []:
+                return SchedulesChanged()
             case "tasks", [_, *_]:
                 return TasksNamed([TaskId(UUID(text)) for text in rest])
             case "report", [incarnation, *numbers]:

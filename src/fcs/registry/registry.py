@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fcs.domain.errors import Problem, UnknownType
+from fcs.domain.schedule import Definition, check_name
 from fcs.registry.options import Isolation
 from fcs.registry.problems import near_match
 from fcs.registry.signature import DISCRIMINATOR, InvalidTaskType
@@ -15,7 +16,8 @@ _NAMES_SHOWN = 20
 
 class Registry:
     """Types by name, and what is around their bodies: `middleware`, outermost first, and
-    resources. Adding is one step, so any thread may read meanwhile.
+    resources; and the schedules that are declared for them. Adding is one step, so any thread
+    may read meanwhile.
 
     `replacements` stand in for resources, in tests: pairs of an annotation and a value.
     """
@@ -25,6 +27,7 @@ class Registry:
         self._resources: list[Resource] = []
         self.middleware: list[Middleware] = []
         self.replacements: list[tuple[Any, Any]] = []
+        self.schedules: dict[str, Definition] = {}
 
     def add(self, task_type: TaskType) -> TaskType:
         held = self._types.setdefault(task_type.name, task_type)
@@ -35,6 +38,13 @@ class Registry:
                 hint=_rename_hint(held, task_type),
             )
         return task_type
+
+    def add_schedule(self, name: str, definition: Definition) -> None:
+        if self.schedules.setdefault(check_name(name), definition) is not definition:
+            raise InvalidTaskType(
+                f"Two schedules want the name {name!r}.",
+                hint="Give one of them another name: @app.schedule(..., name=...).",
+            )
 
     def get(self, ty: str) -> TaskType:
         try:

@@ -33,6 +33,7 @@ from fcs.domain.hints import (
     SUPERVISOR_CHANNEL,
     Rescan,
     Scan,
+    SchedulesChanged,
     TasksNamed,
     WorkersChanged,
     parse_for_supervisor,
@@ -41,7 +42,7 @@ from fcs.domain.ids import Incarnation, TaskId, WorkerId
 from fcs.domain.lease import LeaseWatch
 from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Supervisor, refused
-from fcs.supervisor import upkeep
+from fcs.supervisor import firing, upkeep
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ RESCAN_SHARE = 0.02
 
 FORGET_INTERVAL = 60.0
 FORGET_MAX = 1_000
+SETTLE_INTERVAL = 60.0
 GARBAGE_LOG_INTERVAL = 60.0
 
 
@@ -89,7 +91,7 @@ class Session:
 
     def __init__(self, settings: Settings, *, rng: Random, at: Callable[[], float]) -> None:
         self._settings = settings
-        self._at = at
+        self._rng, self._at = rng, at
         self._inbox = Inbox()
         self._supervisor = Supervisor(settings, rng=rng)
         self._watch = LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
@@ -98,6 +100,7 @@ class Session:
         self._known: dict[Incarnation, WorkerId] = {}
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
+        self._next_fire = self._next_settle = at()
         self._garbage = 0
         self._garbage_logged = -GARBAGE_LOG_INTERVAL
 
@@ -150,6 +153,8 @@ class Session:
                     self._next_rescan = self._at()
                 case WorkersChanged():
                     self._next_survey = self._at()
+                case SchedulesChanged():
+                    self._next_fire = self._at()
                 case None:
                     self._garbage += 1
         if named:
@@ -176,6 +181,11 @@ class Session:
             await self._rescan()
         if self._at() >= self._next_forget:
             await self._forget()
+        if self._at() >= self._next_fire:
+            await self._fire()
+        if self._at() >= self._next_settle:
+            self._next_settle = self._at() + SETTLE_INTERVAL
+            await firing.look_after(self._db)
 
     async def _forget(self) -> None:
         await workers.forget_ended(self._db, seconds=self._settings.forget_workers_after)
@@ -185,6 +195,12 @@ class Session:
         # A little at a time, and soon again where there is more.
         pause = FORGET_INTERVAL if looked_at < FORGET_MAX else self._settings.survey_interval
         self._next_forget = self._at() + pause
+
+    async def _fire(self) -> None:
+        wait = await firing.fire_due(self._db, rng=self._rng)
+        # The moment is one of the database's clock, which may be set: look now and then.
+        floor = self._settings.rescan_interval
+        self._next_fire = self._at() + (floor if wait is None else min(wait, floor))
 
     async def _survey(self) -> None:
         asked_at = self._at()
@@ -243,7 +259,7 @@ class Session:
 
     def _until_next(self, wake_at: datetime | None) -> float:
         at = self._at()
-        moments = [self._next_survey - at, self._next_rescan - at]
+        moments = [self._next_survey - at, self._next_rescan - at, self._next_fire - at]
         if wake_at is not None:
             moments.append((wake_at - self._clock.now(at)).total_seconds())
         return max(0.0, min(moments))

@@ -28,6 +28,7 @@ from fcs.domain.settings import Settings
 from fcs.registry import Registry
 from fcs.worker.children.pool import Pool
 from fcs.worker.children.spawn import Recipe
+from fcs.worker.declaring import declare
 from fcs.worker.endings import ending_of
 from fcs.worker.enrol import enrol
 from fcs.worker.executor import Executor, Run
@@ -73,6 +74,7 @@ class Worker:
     ) -> None:
         self._url, self._registration, self._settings = url, registration, settings
         self._rng, self._at = rng, at
+        self._schedules = registry.schedules
         self._slots = Slots(registration.incarnation, registration.slots_total)
         self._fenced = asyncio.Event()
         self._outbox = Outbox(url, self._slots, rng=rng)
@@ -155,6 +157,7 @@ class Worker:
                     self._receive(),
                     self._turn(),
                     *([self._pool.run()] if self._pool else []),
+                    declare(self._url, self._slots.incarnation, self._schedules, rng=self._rng),
                 )
             ]
             log.info(

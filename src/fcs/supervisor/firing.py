@@ -1,0 +1,111 @@
+"""Firing: schedules whose time has come get their tasks, each moment at most once.
+
+A schedule moves on by a compare-and-set on the moment it was to fire at, in one transaction with
+the tasks that it creates. So whoever else fires at the same time changes nothing.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from random import Random
+from typing import NamedTuple
+
+import msgspec
+
+from fcs.database import schedules, tasks, timetable
+from fcs.database.connect import Connection
+from fcs.database.line import is_refusal
+from fcs.database.schedules import Due, Fire, Firing
+from fcs.domain.errors import InvalidInput
+from fcs.domain.ids import ENTROPY_BYTES, TaskId, uuid7
+from fcs.domain.schedule import due_fires
+from fcs.domain.task import NewTask
+from fcs.domain.text import safe_text
+
+log = logging.getLogger(__name__)
+
+BATCH_MAX = 100
+"""So many schedules fire in one transaction at the most."""
+
+FORGET_FIRES_AFTER = 7 * 86_400.0
+"""Longer than any clock is ever set back by."""
+
+FORGET_DECLARATIONS_AFTER = 86_400.0
+"""A worker of an old deploy that is away for longer than that counts as a new deploy."""
+
+
+async def fire_due(db: Connection, *, rng: Random) -> float | None:
+    """Fire what is due; return after how many seconds to look again, `None` when nothing waits."""
+    due = await schedules.due(db, limit=BATCH_MAX)
+    if due:
+        await _fire_batch(db, due, rng)
+    return await schedules.until_next(db)
+
+
+async def look_after(db: Connection) -> None:
+    """Let schedules follow the code of live workers, and forget what is long past."""
+    await timetable.settle(db, forget_after=FORGET_DECLARATIONS_AFTER)
+    await schedules.forget_fires(db, seconds=FORGET_FIRES_AFTER)
+
+
+class _Ready(NamedTuple):
+    """A schedule, what becomes of it, and the tasks that it is to create."""
+
+    due: Due
+    firing: Firing
+    tasks: list[NewTask]
+
+
+async def _fire_batch(db: Connection, due: Sequence[Due], rng: Random) -> None:
+    ready = []
+    for schedule in due:
+        try:
+            ready.append(_prepare(schedule, rng))
+        except (InvalidInput, msgspec.MsgspecError) as error:
+            await _set_aside(db, schedule, error)
+    try:
+        await _fire(db, ready)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        if len(ready) == 1:
+            await _set_aside(db, ready[0].due, error)
+            return
+        # One of them makes a task that cannot be: let each answer for itself.
+        for one in ready:
+            await _fire_batch(db, [one.due], rng)
+
+
+def _prepare(due: Due, rng: Random) -> _Ready:
+    rule, now = due.definition.rule, due.now
+    moments = due_fires(rule, due.definition.catch_up, next_fire_at=due.next_fire_at, now=now)
+    if not moments or moments[0] > due.next_fire_at:
+        log.warning("missed fires are left out: schedule=%s since=%s", due.name, due.next_fire_at)
+    fires = [Fire(moment, _new_id(now, no, rng)) for no, moment in enumerate(moments)]
+    new = [due.definition.task(fire.task_id, fire.fire_at) for fire in fires]
+    return _Ready(due, Firing(due.name, due.next_fire_at, rule.next_after(now), fires), new)
+
+
+async def _fire(db: Connection, ready: Sequence[_Ready]) -> None:
+    async with db.transaction():
+        wanted = await schedules.fire(db, [one.firing for one in ready])
+        new = [task for one in ready for task in one.tasks if task.id in wanted]
+        if new:
+            await tasks.create(db, new)
+    for one in ready:
+        for fire in one.firing.fires:
+            if fire.task_id in wanted:
+                log.info("schedule fired: schedule=%s task=%s", one.due.name, fire.task_id)
+
+
+async def _set_aside(db: Connection, schedule: Due, error: Exception) -> None:
+    """Pause what cannot be fired, so that it stands in nobody's way and everybody can see why."""
+    why = safe_text(error)[:1_000]
+    log.error("schedule paused, it cannot be fired: schedule=%s reason=%s", schedule.name, why)
+    await schedules.pause(db, schedule.name, by="supervisor", why=why)
+
+
+def _new_id(now: datetime, no: int, rng: Random) -> TaskId:
+    """Ids that sort as the moments do, although all are made now."""
+    unix_ms = int(now.astimezone(UTC).timestamp() * 1_000) + no
+    return TaskId(uuid7(unix_ms, rng.randbytes(ENTROPY_BYTES)))
