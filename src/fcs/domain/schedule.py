@@ -214,3 +214,11 @@ class ScheduleView(msgspec.Struct, frozen=True):
     paused_why: str | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def words(self) -> str:
+        """Its rule as a person would say it; as it is written where nobody could."""
+        try:
+            return self.definition.rule.in_words()
+        except InvalidInput:
+            return f"{self.definition.cron} ({self.definition.tz})"

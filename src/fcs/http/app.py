@@ -16,6 +16,7 @@ from fcs.http.guard import Guard
 from fcs.http.health import Checks, Health
 from fcs.http.openapi import describe
 from fcs.http.resource import Handler, Resource
+from fcs.http.schedules import Schedules
 from fcs.http.store import Store
 from fcs.http.tasks import Tasks
 from fcs.http.tokens import Tokens
@@ -41,6 +42,7 @@ def create_app(
     """
     tasks = Tasks(registry=registry, store=store, new_id=new_id, body_bytes_max=body_bytes_max)
     acts = Acts(store=store, new_id=new_id, body_bytes_max=body_bytes_max)
+    timed = Schedules(registry=registry, store=store, new_id=new_id, body_bytes_max=body_bytes_max)
     health = Health(checks)
     description = describe(registry, version=version)
     page = render(description)
@@ -52,6 +54,16 @@ def create_app(
         Route("/tasks/{id}/cancel", Resource(POST=acts.cancel)),
         Route("/tasks/{id}/retry", Resource(POST=acts.retry)),
         Route("/tasks/{id}", Resource(GET=tasks.find, DELETE=tasks.delete)),
+        Route("/schedules", Resource(GET=timed.list_page, POST=timed.create)),
+        Route("/schedules/preview", Resource(POST=timed.preview)),
+        Route(
+            "/schedules/{name}",
+            Resource(GET=timed.find, PATCH=timed.change, DELETE=timed.delete),
+        ),
+        Route("/schedules/{name}/pause", Resource(POST=timed.pause)),
+        Route("/schedules/{name}/resume", Resource(POST=timed.resume)),
+        Route("/schedules/{name}/run", Resource(POST=timed.run)),
+        Route("/schedules/{name}/next", Resource(GET=timed.show_next)),
         Route("/workers", Resource(GET=_workers(store))),
         Route("/healthz", Resource(GET=health.live)),
         Route("/readyz", Resource(GET=health.ready)),

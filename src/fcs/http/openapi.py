@@ -10,6 +10,8 @@ from fcs.http.acts import BulkAnswer, BulkDocument, CancelDocument
 from fcs.http.keys import KEY_HEADER, REPLAYED_HEADER
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
 from fcs.http.query import FindQuery, TaskQuery
+from fcs.http.schedule_openapi import RECORDS as SCHEDULE_RECORDS
+from fcs.http.schedule_openapi import schedule_paths
 from fcs.http.wire import CreatedDocument, FullTaskDocument, NewTaskDocument, TaskDocument
 from fcs.registry import Registry
 from fcs.registry.schema import components
@@ -18,6 +20,7 @@ from fcs.registry.signature import DISCRIMINATOR
 _RECORDS = (
     NewTaskDocument, CreatedDocument, TaskDocument, FullTaskDocument, WorkerView, Attempt,
     CancelDocument, BulkDocument, BulkAnswer, ProblemDocument, TaskQuery, FindQuery,
+    *SCHEDULE_RECORDS,
 )  # fmt: skip
 
 _ID = {
@@ -49,7 +52,8 @@ _VERBOSE = {
 
 def describe(registry: Registry, *, version: str) -> dict[str, Any]:
     """The whole description, ready to be written as JSON."""
-    kinds, records, parts = components(registry, _RECORDS)
+    kinds, every, parts = components(registry, _RECORDS)
+    records, scheduled = every[: -len(SCHEDULE_RECORDS)], every[-len(SCHEDULE_RECORDS) :]
     new, created, task, full, worker, attempt, cancel, bulk, bulk_answer, problem = records[:-2]
     query, find = (parts.pop(ref["$ref"].rpartition("/")[2])["properties"] for ref in records[-2:])
     parts["Definition"] = _definition([kind["$ref"] for kind in kinds], registry.names())
@@ -66,7 +70,8 @@ def describe(registry: Registry, *, version: str) -> dict[str, Any]:
         "paths": _paths(
             new=new, created=created, task=task, full=full, worker=worker, query=query, find=find
         )
-        | _acts(full=full, attempt=attempt, cancel=cancel, bulk=bulk, bulk_answer=bulk_answer),
+        | _acts(full=full, attempt=attempt, cancel=cancel, bulk=bulk, bulk_answer=bulk_answer)
+        | schedule_paths(scheduled, created),
         "components": {
             "schemas": parts,
             "responses": {"Problem": _answer("A problem", problem, MEDIA_TYPE)},

@@ -37,7 +37,8 @@ KINDS = {
         "node has loaded (--app).",
     ),
     "not_found": Kind(
-        404, "Not found", "There is no such path, or no task with that id (any more)."
+        404, "Not found",
+        "There is no such path, no task with that id or no schedule of that name (any more).",
     ),
     "method_not_allowed": Kind(
         405, "Method not allowed", "The path exists; the header `Allow` lists its methods."
@@ -54,6 +55,14 @@ KINDS = {
         409, "Key in flight",
         "The first request with this Idempotency-Key has not been answered yet. Send the same "
         "again in a moment; it then gets the first answer.",
+    ),
+    "schedule_exists": Kind(
+        409, "Schedule exists", "There is a schedule of that name, and it says something else."
+    ),
+    "declared_in_code": Kind(
+        409, "Declared in code",
+        "What the schedule says is written in the code of the workers: change it there. Over HTTP "
+        "it can be paused, resumed and run.",
     ),
     "too_large": Kind(
         413, "Body too large",

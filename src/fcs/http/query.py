@@ -46,7 +46,7 @@ class FindQuery(msgspec.Struct, forbid_unknown_fields=True):
     wait: Wait | None = None
 
 
-Q = TypeVar("Q", TaskQuery, FindQuery)
+Q = TypeVar("Q", bound=msgspec.Struct)
 
 
 def read_query(params: QueryParams, kind: type[Q]) -> Q:

@@ -37,7 +37,7 @@ class Store:
     def __init__(self, url: str, *, writer: Writer, rng: Random) -> None:
         self._writer = writer
         self._lines = Lines(url, part="http", rng=rng, count=_LINES, keys_only=False)
-        self.endings = Endings(lambda ids: self._ask(lambda db: insights.still_open(db, ids)))
+        self.endings = Endings(lambda ids: self.ask(lambda db: insights.still_open(db, ids)))
 
     async def create(self, new: Sequence[NewTask]) -> Created:
         """Return when the tasks are durable: all of them, or none."""
@@ -47,7 +47,7 @@ class Store:
             raise _translated(error, "It is not known whether the task was created.") from error
 
     async def find_task(self, id: UUID) -> TaskView | None:
-        return await self._ask(lambda db: insights.find_task(db, id))
+        return await self.ask(lambda db: insights.find_task(db, id))
 
     async def list_tasks(
         self,
@@ -58,14 +58,14 @@ class Store:
         ty: str | None,
         queue: str | None,
     ) -> list[TaskView]:
-        return await self._ask(
+        return await self.ask(
             lambda db: insights.list_tasks(
                 db, limit=limit, before=before, status=status, ty=ty, queue=queue
             )
         )
 
     async def list_attempts(self, id: TaskId) -> list[Attempt]:
-        return await self._ask(lambda db: insights.list_attempts(db, id))
+        return await self.ask(lambda db: insights.list_attempts(db, id))
 
     async def cancel(self, id: TaskId, reason: str) -> tuple[Status | None, TaskView | None]:
         """The status in which the task was found, and what it is now."""
@@ -74,7 +74,7 @@ class Store:
             found = await tasks.cancel(db, [id], reason=reason)
             return found.get(id), await insights.find_task(db, id)
 
-        return await self._ask(cancel)
+        return await self.ask(cancel)
 
     async def repeat(self, id: TaskId, new_id: TaskId) -> tuple[Status | None, TaskView | None]:
         """The status in which the task was found, and the new task, if there is one."""
@@ -83,22 +83,23 @@ class Store:
             found = await bulk.repeat(db, {id: new_id})
             return found.get(id), await insights.find_task(db, new_id)
 
-        return await self._ask(repeat)
+        return await self.ask(repeat)
 
     async def step(self, sweep: Sweep) -> None:
-        await self._ask(sweep.step)
+        await self.ask(sweep.step)
 
     async def delete(self, id: TaskId) -> Status | None:
         """Return the status in which the task was found; if that is running, it stays."""
-        return (await self._ask(lambda db: tasks.delete(db, [id]))).get(id)
+        return (await self.ask(lambda db: tasks.delete(db, [id]))).get(id)
 
     async def list_workers(self) -> list[WorkerView]:
-        return await self._ask(insights.list_workers)
+        return await self.ask(insights.list_workers)
 
     async def close(self) -> None:
         await self._lines.close()
 
-    async def _ask(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+    async def ask(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+        """Carry out an act that may be sent twice. Raises `DatabaseUnavailable`."""
         give_up_at = monotonic() + _PATIENCE
         try:
             async with asyncio.timeout(_ANSWER_MAX):

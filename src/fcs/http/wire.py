@@ -125,7 +125,7 @@ def show_in_full(view: TaskView) -> FullTaskDocument:
 def _fields(view: TaskView) -> tuple[Any, ...]:
     return (
         view.id,
-        _definition(view.ty, view.args_text),
+        definition(view.ty, view.args_text),
         view.status,
         view.worker_id,
         view.queue,
@@ -159,7 +159,7 @@ def _raw(text: str | None) -> Raw | None:
     return Raw(raw)
 
 
-def _definition(ty: str, args_text: str) -> Raw:
+def definition(ty: str, args_text: str) -> Raw:
     """The type and the arguments as one object.
 
     The row's own text goes out as it is, but only after a look: somebody may have put anything
