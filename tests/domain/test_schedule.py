@@ -99,9 +99,9 @@ def test_options_that_are_usual_are_not_written_down() -> None:
     assert defined("@daily", "UTC", CatchUp.SKIP, NewTask(ID, "report", b"{}")).options == {}
 
 
-def test_a_schedule_alone_sets_the_time() -> None:
-    for changes in ({"scheduled_at": NOON}, {"delay": 5.0}):
-        with pytest.raises(InvalidInput, match="sets the time"):
+def test_what_is_for_a_single_task_is_refused() -> None:
+    for changes in ({"scheduled_at": NOON}, {"delay": 5.0}, {"key": "x"}):
+        with pytest.raises(InvalidInput, match="for a single task"):
             defined("@daily", "UTC", CatchUp.SKIP, NewTask(ID, "report", b"{}", **changes))
 
 

@@ -46,6 +46,8 @@ EXIT_CODES: Final = {
     "wrong_status": CONFLICT,
     "key_reused": CONFLICT,
     "key_in_flight": CONFLICT,
+    "schedule_exists": CONFLICT,
+    "declared_in_code": CONFLICT,
     "worker_id_taken": CONFLICT,
     "fenced": CONFLICT,
     "already_running": CONFLICT,

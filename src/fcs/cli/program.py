@@ -16,9 +16,11 @@ VERBS = {
     "supervise": "Run a supervisor, which hands tasks to workers.",
     "work": "Run a worker, which runs tasks and may answer HTTP.",
     "task": "Create tasks, look at them, wait for them.",
+    "schedule": "Create tasks again and again, by the rules of cron.",
     "status": "Show the cluster at a glance, and what is wrong with it.",
     "workers": "List the workers.",
     "prune": "Delete final tasks that are past their time.",
+    "schedules": "List the schedules.",
     "doctor": "Check that a database is fit for fcs.",
     "bench": "Measure what this machine and this Postgres can do.",
 }

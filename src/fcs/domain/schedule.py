@@ -31,7 +31,7 @@ MISSED_MAX: Final = 1_000
 
 _NAME = re.compile(NAME_PATTERN)
 _RESERVED: Final = frozenset({"preview"})
-_PER_TASK: Final = frozenset({"id", "ty", "args", "scheduled_at", "delay"})
+_PER_TASK: Final = frozenset({"id", "ty", "args", "scheduled_at", "delay", "key"})
 _MICROSECOND = timedelta(microseconds=1)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -86,14 +86,14 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 def defined(cron: str, tz: str, catch_up: CatchUp, task: NewTask) -> Definition:
     """The definition of a schedule that creates tasks like this one.
 
-    Raises `InvalidInput` when the rule cannot be read, or the task has a time of its own.
+    Raises `InvalidInput` when the rule cannot be read, or the task has a time or a key.
     """
-    for field in ("scheduled_at", "delay"):
+    for field in _PER_TASK - {"id", "ty", "args"}:
         if getattr(task, field) is not None:
-            problem = Problem(f"/task/{field}", "a schedule sets the time of its tasks")
+            problem = Problem(f"/task/{field}", "is for a single task, not for those of a schedule")
             raise InvalidInput(
-                "A schedule sets the time of its tasks.",
-                hint=f"Leave {field} out.",
+                f"`{field}` is for a single task, not for those of a schedule.",
+                hint="Leave it out.",
                 problems=[problem],
             )
     usual = NewTask(task.id, task.ty, task.args)

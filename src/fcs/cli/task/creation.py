@@ -37,10 +37,13 @@ def create(common: Common, wish: Wish) -> TaskId:
         check_key(wish.key)
     if wish.at is not None and wish.in_ is not None:
         raise InvalidInput("--at and --in were both given", hint="Say one of the two.")
+    return run_async(draft(common, wish).carry_out(database_url(common, os.environ)))
+
+
+def draft(common: Common, wish: Wish) -> "Creation":
+    """Check what was asked for, as far as that goes without the database."""
     args = read_arguments(wish.arg, wish.json)
-    registry = load(wish.app).registry
-    creation = Creation(common, wish, registry, args)
-    return run_async(creation.carry_out(database_url(common, os.environ)))
+    return Creation(common, wish, load(wish.app).registry, args)
 
 
 class Creation:
@@ -75,10 +78,18 @@ class Creation:
     async def _write(self, db: Connection) -> TaskId:
         self._connected = True
         await check_schema(db)
+        created = await creation.add(db, [await self.new_task(db)])
+        if created.is_replay:
+            key = self._wish.key
+            say(self._common, f"note: key {key!r} was used before: this is the task of then")
+        return created.ids[0]
+
+    async def new_task(self, db: Connection) -> NewTask:
+        """The task to be. Raises `UnknownType` for a type that nobody knows."""
         if self._wish.ty not in self._registry:
             await self._require_worker(db)
         wish = self._wish
-        new = NewTask(
+        return NewTask(
             id=self._id,
             ty=wish.ty,
             args=self._args,
@@ -88,10 +99,6 @@ class Creation:
             delay=wish.in_,
             key=wish.key,
         )
-        created = await creation.add(db, [new])
-        if created.is_replay:
-            say(self._common, f"note: key {wish.key!r} was used before: this is the task of then")
-        return created.ids[0]
 
     async def _require_worker(self, db: Connection) -> None:
         ty, place = self._wish.ty, self._wish.app

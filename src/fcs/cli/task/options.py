@@ -27,12 +27,19 @@ class Wish(NamedTuple):
 
 def wish_options(command: F) -> F:
     """Add the options; they become the fields of a `Wish`."""
-    for option in reversed(_OPTIONS):
+    for option in reversed([*_WHAT, *_ONCE, *_HOW]):
         command = option(command)
     return command
 
 
-_OPTIONS: list[Callable[[Any], Any]] = [
+def draft_options(command: F) -> F:
+    """Add those that make sense for tasks that are created again and again."""
+    for option in reversed([*_WHAT, *_HOW]):
+        command = option(command)
+    return command
+
+
+_WHAT: list[Callable[[Any], Any]] = [
     click.argument("ty", metavar="TYPE"),
     click.option(
         "--arg",
@@ -41,6 +48,8 @@ _OPTIONS: list[Callable[[Any], Any]] = [
         help="An argument; the value is JSON if it can be, else text. As often as needed.",
     ),
     click.option("--json", metavar="OBJECT", help="All arguments at once, as a JSON object."),
+]
+_ONCE: list[Callable[[Any], Any]] = [
     click.option(
         "--at", type=moment, metavar="MOMENT", help="Not before this moment (2031-05-17T09:00:00Z)."
     ),
@@ -51,12 +60,14 @@ _OPTIONS: list[Callable[[Any], Any]] = [
         metavar="TIME",
         help="Not before so long from now (30s, 5m, 2h).",
     ),
+    click.option(
+        "--key", metavar="KEY", help="Idempotency key: the same under the same key is one task."
+    ),
+]
+_HOW: list[Callable[[Any], Any]] = [
     click.option("--queue", type=queue, metavar="NAME", help="The queue; else that of the type."),
     click.option(
         "--priority", type=click.IntRange(-100, 100), help="The higher the sooner; usually 0."
-    ),
-    click.option(
-        "--key", metavar="KEY", help="Idempotency key: the same under the same key is one task."
     ),
     click.option(
         "--app",
