@@ -200,6 +200,7 @@ async def test_a_reaped_run_is_followed_by_another_where_that_was_asked_for(
     db: Connection,
 ) -> None:
     await add_retried(db, 1, on_interrupt="retry")
+    await runs.report_progress(db, {(task_id(1), run_id(1)): "1"})
 
     moved = await tasks.reap(db, W, reason="it was silent")
 
@@ -209,6 +210,8 @@ async def test_a_reaped_run_is_followed_by_another_where_that_was_asked_for(
     assert waiting["status"] == "pending"
     # Not at once: it may have been this very body that killed the worker.
     assert NOON + SECOND <= waiting["due_at"] <= NOON + 2 * SECOND
+    gone = ("worker_id", "incarnation", "run_id", "started_at", "progress")
+    assert [waiting[column] for column in gone] == [None] * 5
     [kept] = await attempts(db, 1)
     assert (kept["outcome"], kept["error"]) == ("interrupted", "it was silent")
 
