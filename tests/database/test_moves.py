@@ -3,9 +3,12 @@ exactly the moves that the table gives it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.database.scene import (
+    NOON,
+    SECOND,
     add_workers,
     beginning,
     ending,
@@ -17,10 +20,11 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import bulk, runs, tasks
+from fcs.database import bulk, creation, retention, runs, tasks
 from fcs.database.connect import Connection
 from fcs.database.runs import Again, Evidence
 from fcs.database.tasks import Overdue
+from fcs.domain.retention import Stretch
 from fcs.domain.task import FINAL, MOVES, AttemptOutcome, Status
 
 W = incarnation(7)
@@ -45,6 +49,12 @@ STATEMENTS: dict[str, list[Act]] = {
     "release": [lambda db: runs.release(db, [(ID, run_id(1))])],
     "cancel": [lambda db: tasks.cancel(db, [ID], reason="no need")],
     "repeat": [lambda db: bulk.repeat(db, {ID: task_id(2)})],
+    "create_linked": [lambda db: creation.create_linked(db, [new(1, key="order 1")])],
+    "prune": [
+        lambda db: retention.prune(
+            db, Stretch(UUID(int=0), ID), dict.fromkeys(FINAL, NOON + SECOND)
+        )
+    ],
     "delete": [lambda db: tasks.delete(db, [ID])],
 }
 
