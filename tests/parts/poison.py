@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -136,7 +137,16 @@ def leave_a_daemon(note: str) -> None:
 
 @app.task(isolation="process")
 def come_back_twice() -> str:
-    return "copy" if os.fork() == 0 else "original"
+    who = "copy" if os.fork() == 0 else "original"
+    log.info("the %s", who)
+    return who
+
+
+@app.task(isolation="process")
+def die_with_a_program_running(note: str) -> None:
+    program = subprocess.Popen(["sleep", "600"])
+    Path(note).write_text(str(program.pid))
+    os._exit(3)
 
 
 @app.task(isolation="process")
@@ -167,6 +177,13 @@ def whoami() -> list[int]:
 def sleep(seconds: float = 600) -> None:
     """Where nobody can be asked to stop."""
     time.sleep(seconds)
+
+
+@app.task(isolation="process")
+def sleep_beside_a_program(note: str) -> None:
+    program = subprocess.Popen(["sleep", "600"])
+    Path(note).write_text(str(program.pid))
+    time.sleep(600)
 
 
 @app.task(isolation="process")

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 import re
+import resource
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -172,8 +174,19 @@ async def test_a_daemon_that_a_body_leaves_behind_is_ended(pool: Pool, tmp_path:
     await is_as_before(pool)
 
 
+async def test_what_a_body_has_started_ends_with_it_when_it_crashes(
+    pool: Pool, tmp_path: Path
+) -> None:
+    note = tmp_path / "program"
+    await run(pool, "die_with_a_program_running", note=str(note))
+    await until_so(lambda: not is_alive(int(note.read_text())))
+
+
 async def test_a_body_that_comes_back_twice_has_ended_once(pool: Pool) -> None:
-    assert (await run(pool, "come_back_twice")).outcome == Succeeded('"original"')
+    seen = await run(pool, "come_back_twice")
+
+    assert seen.outcome == Succeeded('"original"')
+    assert re.fullmatch(".*: the original", seen.journal)
     await is_as_before(pool)
 
 
@@ -287,6 +300,34 @@ async def test_a_child_that_dies_while_nobody_needs_it_is_replaced() -> None:
         assert (await run(pool, "double", n=1)).pid != first
 
 
+async def test_a_child_that_the_system_refuses_is_started_when_it_allows_it_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with pool_of() as pool:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            pool.want(SIZE)
+            await until_so(lambda: "the system starts no child process" in caplog.text)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await until_so(lambda: pool.size == SIZE)
+
+
+async def test_children_come_and_go_without_a_trace() -> None:
+    def files() -> int:
+        return len(list(Path("/dev/fd").iterdir()))
+
+    async with pool_of(RECIPE._replace(runs_max=1), size=1) as pool:
+        await run(pool, "double", n=0)
+        await until_so(lambda: bool(pool._ready) and len(pool._endings) == 1)
+        before = files()
+        for n in range(3):
+            await run(pool, "double", n=n)
+        await until_so(lambda: bool(pool._ready) and len(pool._endings) == 1)
+        assert files() == before
+
+
 async def test_a_run_whose_child_died_before_the_go_is_known_not_to_have_started(
     pool: Pool,
 ) -> None:
@@ -298,6 +339,53 @@ async def test_a_run_whose_child_died_before_the_go_is_known_not_to_have_started
     with pytest.raises(NotGone, match=str(context.id)):
         await pool.perform(child, go, context, cpu_max=None)
     await is_as_before(pool)
+
+
+async def test_a_child_goes_when_the_line_ends_in_the_middle_of_a_body(tmp_path: Path) -> None:
+    note = tmp_path / "daemon"
+    async with pool_of(size=1) as pool:
+        running = asyncio.create_task(run(pool, "sleep_beside_a_program", note=str(note)))
+        await until_so(lambda: note.exists() and note.read_text() != "")
+        [child] = pool._busy
+        child._line.abort()
+        seen = await running
+    assert isinstance(seen.outcome, Failed)
+    assert "killed by signal 9" in seen.outcome.error
+    await until_so(lambda: not is_alive(int(note.read_text())))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel does not tell")
+async def test_the_kernel_ends_a_child_that_holds_its_interpreter_when_its_worker_is_gone(
+    tmp_path: Path,
+) -> None:
+    """Not even the keeper is needed for that."""
+    note = tmp_path / "pid"
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, str(note))
+    assert await worker.wait() == 0
+    await until_so(lambda: not is_alive(int(note.read_text())))
+
+
+WORKER = """
+import asyncio, os, sys
+from pathlib import Path
+from uuid import uuid4
+from tests.parts.test_children import RECIPE
+from fcs.body.pipe import Go, Ready, Started
+from fcs.worker.children.spawn import spawn
+
+async def main(note):
+    process, line, _ = await spawn(RECIPE)
+    assert isinstance(await line.receive(), Ready)
+    args = '{"ready": "%s.ready"}' % note
+    line.send(Go(uuid4(), uuid4(), "hold_the_interpreter", args, 1, 1, None))
+    assert isinstance(await line.receive(), Started)
+    while not Path(note + ".ready").exists():
+        await asyncio.sleep(0.01)
+    Path(note).write_text(str(process.pid))
+    os._exit(0)
+
+asyncio.run(main(sys.argv[1]))
+"""
 
 
 async def test_no_child_is_left_when_the_pool_has_closed() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.parts.poison import MEMORY_MAX, app
+from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
     count,
     give,
@@ -96,6 +97,25 @@ async def test_a_task_is_begun_when_its_child_is_ready_and_not_before(
 
         gate.touch()
         await reach(db, [second.id], Status.SUCCEEDED)
+
+
+async def test_a_child_that_was_kept_for_a_task_that_is_gone_takes_another(
+    database_url: str, db: Connection
+) -> None:
+    async with (
+        proxied(database_url) as proxy,
+        working(proxy.url, app.registry, slots=1, recipe=RECIPE) as hired,
+    ):
+        begin = proxy.trouble(Kind.HOLD, "begin")
+        gone, other = await create("double", n=1), await create("double", n=2)
+        await give(db, hired.incarnation, [gone.id])
+        await begin.reached.wait()
+        await tasks.delete(db, [gone.id])
+        begin.let_go.set()
+        await give(db, hired.incarnation, [other.id])
+        await reach(db, [other.id], Status.SUCCEEDED)
+        assert hired.worker._pool is not None
+        assert not hired.worker._pool._busy
 
 
 async def test_a_begun_run_whose_child_dies_before_the_go_is_given_back(

@@ -6,6 +6,8 @@ one line and the last another one, so whether anything ran twice can be told wit
 
 import asyncio
 import os
+import re
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -93,3 +95,23 @@ async def novelty(serial: int) -> None:
     """A type that workers of the older release do not know."""
     with in_ledger(serial):
         pass
+
+
+isolated = App()
+"""Bodies in child processes."""
+
+
+@isolated.task(isolation="process")
+def nap_alone(serial: int, ms: int = 0) -> None:
+    """Sleep for some milliseconds."""
+    with in_ledger(serial):
+        time.sleep(ms / 1000)
+
+
+@isolated.task(isolation="process")
+def cling(serial: int, note: str) -> None:
+    """Start a program, and then hold the interpreter for ever."""
+    program = subprocess.Popen(["sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1; done"])
+    Path(f"{note}.new").write_text(f"{os.getpid()} {program.pid}")
+    Path(f"{note}.new").rename(note)
+    re.match("(a+)+$", 60 * "a" + "b")

@@ -4,7 +4,7 @@ import math
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,16 +20,13 @@ def limited(*, memory_max: int | None, cpu_max: float | None) -> Iterator[None]:
     and Python raises `MemoryError`. `cpu_max` is in seconds of processor time, rounded up: then
     the kernel sends SIGXCPU, which ends the process.
     """
-    # Only the soft limits are lowered: they can be raised again for the next body.
-    if memory_max is not None and (held := _data_bytes()) is not None:
-        _set_soft(resource.RLIMIT_DATA, held + memory_max)
-    if cpu_max is not None:
-        _set_soft(resource.RLIMIT_CPU, math.ceil(time.process_time() + cpu_max))
-    try:
+    with ExitStack() as limits:
+        if memory_max is not None and (held := _data_bytes()) is not None:
+            limits.enter_context(_lowered(resource.RLIMIT_DATA, held + memory_max))
+        if cpu_max is not None:
+            seconds = math.ceil(time.process_time() + cpu_max)
+            limits.enter_context(_lowered(resource.RLIMIT_CPU, seconds))
         yield
-    finally:
-        for limit in (resource.RLIMIT_DATA, resource.RLIMIT_CPU):
-            _set_soft(limit, resource.RLIM_INFINITY)
 
 
 def memory_used() -> int:
@@ -54,8 +51,13 @@ def _data_bytes() -> int | None:
     return int(line.split()[1]) * 1024
 
 
-def _set_soft(limit: int, value: int) -> None:
-    _, hard = resource.getrlimit(limit)
-    if hard != resource.RLIM_INFINITY and (value == resource.RLIM_INFINITY or value > hard):
-        value = hard
-    resource.setrlimit(limit, (value, hard))
+@contextmanager
+def _lowered(limit: int, value: int) -> Iterator[None]:
+    """Lower a limit for a while: the soft one, which can be raised again for the next body."""
+    soft, hard = resource.getrlimit(limit)
+    allowed = [each for each in (soft, hard, value) if each != resource.RLIM_INFINITY]
+    resource.setrlimit(limit, (min(allowed), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(limit, (soft, hard))

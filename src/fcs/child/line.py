@@ -15,8 +15,7 @@ class Line:
         self._socket = socket.socket(fileno=descriptor)
         self._sending = threading.Lock()
         self._pid = os.getpid()
-        # A body that forks makes a copy of this process that must not speak for it.
-        os.register_at_fork(after_in_child=self._socket.close)
+        os.register_at_fork(after_in_child=self._hang_up)
 
     def send(self, message: FromChild) -> None:
         with self._sending:
@@ -33,6 +32,11 @@ class Line:
             # A body may close every file there is, the event loop's among them.
             os.write(2, b"fcs: the body has closed the files of its process\n")
             os._exit(1)
+
+    def _hang_up(self) -> None:
+        """A body that forks makes a copy of this process, which must not speak for it."""
+        os.close(self._socket.detach())
+        self._sending = threading.Lock()  # another thread may have held it at that moment
 
     def messages(self) -> Iterator[ToChild]:
         """What the worker says, until it is gone."""

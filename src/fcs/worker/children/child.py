@@ -88,6 +88,11 @@ class Child:
     def is_there(self) -> bool:
         return self._process.returncode is None
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether it can take another run."""
+        return self.is_there and not self._was_killed and not self.spent
+
     async def gone(self) -> None:
         """Wait until the process has ended, by whatever."""
         await asyncio.wait([self._end])

@@ -86,7 +86,7 @@ class Pool:
         """A child that is ready for a run, for the caller alone; `None` if there is none."""
         while self._ready:
             child = self._ready.pop()
-            if child.is_there:
+            if child.is_fit:
                 self._busy.add(child)
                 self.want(1)
                 return child
@@ -95,11 +95,11 @@ class Pool:
     def put_back(self, child: Child) -> None:
         """A child that was taken, and is free again."""
         self._busy.discard(child)
-        if child.spent or not child.is_there:
-            self._see_off(child)
-        else:
+        if child.is_fit:
             self._ready.append(child)
             self.on_ready()
+        else:
+            self._see_off(child)
 
     async def perform(
         self, child: Child, go: Go, context: Context, *, cpu_max: float | None
