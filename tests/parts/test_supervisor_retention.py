@@ -22,7 +22,7 @@ from tests.parts.stage import (
 
 from fcs import App, Status
 from fcs.database import backlog, history, retention
-from fcs.database.connect import Connection
+from fcs.database.connect import Connection, connect
 from fcs.domain.retention import cutoffs, everywhere
 from fcs.domain.settings import Settings
 from fcs.supervisor import pruning
@@ -152,25 +152,43 @@ async def test_of_several_supervisors_one_prunes(database_url: str, db: Connecti
     assert await none_ripe(db)
 
 
-async def test_a_role_that_may_not_delete_hears_of_it_and_lives_on(
-    database_url: str, db: Connection, caplog: pytest.LogCaptureFixture
+async def test_what_was_looked_at_is_not_walked_over_again(
+    database_url: str, db: Connection
 ) -> None:
+    """Or tasks that are kept for ever would cost more each minute, the more there are."""
+    keeper = part.Keeper(CALM, at=time.monotonic)
+    await keeper.go_round(db)
+    await history.fill(db, tasks=100)
+
+    await keeper.go_round(db)
+
+    assert await count(db, RIPE) == 99
+
+
+@asynccontextmanager
+async def modest(db: Connection, url: str, rights: str) -> AsyncIterator[str]:
+    """The URL for a role that owns nothing and has these rights on the tables."""
     role = f"{db.info.dbname}_modest"
     await db.execute(f"create role {role} login".encode())
     await db.execute(f"grant usage on schema fcs to {role}".encode())
-    await db.execute(f"grant select on all tables in schema fcs to {role}".encode())
+    await db.execute(f"grant {rights} on all tables in schema fcs to {role}".encode())
     try:
-        url = psycopg.conninfo.make_conninfo(database_url, user=role)
-        async with keeping(url) as keeper:
-
-            async def said() -> bool:
-                return "pruning failed" in caplog.text
-
-            await until(said)
-            assert not keeper.done()
+        yield psycopg.conninfo.make_conninfo(url, user=role)
     finally:
         await db.execute(f"drop owned by {role}".encode())
         await db.execute(f"drop role {role}".encode())
+
+
+async def test_a_role_that_may_not_delete_hears_of_it_and_lives_on(
+    database_url: str, db: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with modest(db, database_url, "select") as url, keeping(url) as keeper:
+
+        async def said() -> bool:
+            return "pruning failed" in caplog.text
+
+        await until(said)
+        assert not keeper.done()
 
 
 # Giving space back
@@ -231,18 +249,61 @@ async def test_a_row_that_somebody_holds_does_not_stop_it(
     assert await facts(db) == told
 
 
-async def test_an_old_snapshot_makes_it_give_up_and_not_the_table_grow(
-    database_url: str, db: Connection, pruned: None, small_waste: None
-) -> None:
-    before = await retention.space(db)
-    async with connected(database_url) as old, old.transaction():
+@asynccontextmanager
+async def old_snapshot(url: str) -> AsyncIterator[None]:
+    """A transaction that may still look at all that is there now."""
+    async with connected(url) as old, old.transaction():
         await old.execute("set transaction isolation level repeatable read")
         await old.execute("select from fcs.tasks limit 1")
+        yield
+
+
+async def places(db: Connection) -> set[Any]:
+    return set(await (await db.execute("select ctid::text from fcs.tasks")).fetchall())
+
+
+async def test_an_old_snapshot_makes_it_give_up_at_once(
+    database_url: str, db: Connection, small_waste: None
+) -> None:
+    """What is moved in vain only makes the table grow."""
+    await history.fill(db, tasks=20_000)
+    async with old_snapshot(database_url):
+        async for _ in prune(db):
+            pass
+        before, lay = await retention.space(db), await places(db)
         await pruning.reclaim(db, at=time.monotonic)
-        assert (await retention.space(db)).pages < before.pages + 100
+        assert len(lay - await places(db)) <= pruning.HELD_ROWS
 
     await pruning.reclaim(db, at=time.monotonic)
     assert (await retention.space(db)).pages < before.pages / 5
+
+
+async def test_a_keeper_that_gave_up_waits_before_it_tries_again(
+    database_url: str, db: Connection, small_waste: None
+) -> None:
+    await history.fill(db, tasks=20_000)
+    keeper = part.Keeper(CALM, at=time.monotonic)
+    async with old_snapshot(database_url):
+        await keeper.go_round(db)
+        assert await none_ripe(db)
+        lay = await places(db)
+        await keeper.go_round(db)
+        assert await places(db) == lay
+
+
+async def test_a_role_that_does_not_own_the_table_prunes_and_leaves_the_space_to_postgres(
+    database_url: str, db: Connection, small_waste: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    await history.fill(db, tasks=20_000)
+    stay = "select count(*) from fcs.tasks where ctid = any(%s::tid[])"
+    lay = [place for (place,) in await places(db)]
+    async with (
+        modest(db, database_url, "all") as url,
+        await connect(url, part="test", keys_only=True) as modestly,
+    ):
+        await part.Keeper(CALM, at=time.monotonic).go_round(modestly)
+    assert await none_ripe(db)
+    assert await count(db, stay, lay) == 200
 
 
 async def test_an_index_that_was_left_half_built_is_cleared_away(db: Connection) -> None:

@@ -20,15 +20,15 @@ order by id
    limit 1;
 
 -- name: prune
--- Delete the ripe tasks of a stretch of ids; what hangs on them goes along. A status that has no
--- moment is kept. Nothing is lost if a crash undoes it: the next round deletes them again.
+-- Delete the ripe tasks of a stretch of ids; what hangs on them goes along. A status without a
+-- moment is kept, and so is every one that is not named here. Nothing is lost if a crash undoes
+-- it: the next round deletes them again.
 with lazy as (select fcs.lazily()),
 pruned as (
     delete from fcs.tasks
           using lazy
           where tasks.id > %(after)s
             and tasks.id <= %(upto)s
-            and tasks.status in ('succeeded', 'failed', 'interrupted', 'cancelled')
             and tasks.updated_at < case tasks.status
                                        when 'succeeded' then %(succeeded)s::timestamptz
                                        when 'failed' then %(failed)s::timestamptz
@@ -47,7 +47,6 @@ group by status;
     from fcs.tasks
    where id > %(after)s
      and id <= %(upto)s
-     and status in ('succeeded', 'failed', 'interrupted', 'cancelled')
      and updated_at < case status
                           when 'succeeded' then %(succeeded)s::timestamptz
                           when 'failed' then %(failed)s::timestamptz
