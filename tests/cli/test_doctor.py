@@ -38,6 +38,7 @@ HEALTHY = Facts(
     unlogged=[],
     is_direct=True,
     ring_seconds=0.001,
+    overripe=-3_600.0,
 )
 
 
@@ -77,6 +78,9 @@ def healthy_but(**changes: Any) -> dict[str, Any]:
         ({"local_now": NOON + timedelta(seconds=0.9)}, {}),
         ({"local_now": NOON + timedelta(seconds=1.1)}, {"clock": "warn"}),
         ({"local_now": NOON - timedelta(seconds=1.1)}, {"clock": "warn"}),
+        ({"overripe": None}, {}),
+        ({"overripe": 47 * 3_600.0}, {}),
+        ({"overripe": 49 * 3_600.0}, {"retention": "warn"}),
         (healthy_but(notification_queue=0.2), {"notification queue": "warn"}),
         (healthy_but(notification_queue=0.6), {"notification queue": "fail"}),
         (healthy_but(in_recovery=True), {"writable": "fail", "notifications": "fail"}),

@@ -54,6 +54,7 @@ BY_KEY = [
     ("insights", "waiting"),
     ("insights", "in_hand"),
     ("retention", "step_end"),
+    ("retention", "overripe"),
     ("retention", "prune"),
     ("retention", "count_ripe"),
     ("retention", "hold_tail"),

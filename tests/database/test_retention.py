@@ -111,6 +111,18 @@ async def test_what_would_be_pruned_can_be_counted(db: Connection) -> None:
     assert await retention.count_ripe(db, ALL, RIPE) == {}
 
 
+async def test_it_is_known_for_how_long_a_task_is_past_its_time(db: Connection) -> None:
+    assert await retention.overripe(db, RIPE, rows=10) is None
+    await add_tasks(db, 1)
+    await ended(db, 2, Status.FAILED, NOON - HOUR)
+    await ended(db, 3, Status.SUCCEEDED, NOON - 2 * HOUR)
+
+    assert await retention.overripe(db, RIPE, rows=10) == 7_200
+    assert await retention.overripe(db, RIPE, rows=2) == 3_600
+    assert await retention.overripe(db, {Status.FAILED: NOON}, rows=10) == 3_600
+    assert await retention.overripe(db, {}, rows=10) is None
+
+
 async def test_what_hangs_on_a_task_goes_with_it(db: Connection) -> None:
     await ended(db, 1, Status.INTERRUPTED, NOON - HOUR)
     await runs.record_late(db, [ending(1, Status.SUCCEEDED)])

@@ -19,14 +19,14 @@ def command(common: Common) -> int:
     from fcs.cli.examine import examine
     from fcs.cli.findings import Finding, exit_code, judge
     from fcs.cli.output import emit, paint
-    from fcs.cli.settings import database_url
+    from fcs.cli.settings import database_url, read_settings
     from fcs.cli.text import printable
     from fcs.database.connect import describe
     from fcs.domain.errors import DatabaseUnavailable
 
     url = database_url(common, os.environ)
     try:
-        seen = judge(run_async(examine(url)))
+        seen = judge(run_async(examine(url, read_settings(os.environ).keep)))
     except DatabaseUnavailable as error:
         findings = [Finding("reachable", "fail", str(error), error.hint)]
     else:

@@ -1,20 +1,24 @@
 """What `fcs doctor` looks at: a few questions over two connections."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from time import monotonic
 
 from fcs.cli.findings import Facts
-from fcs.database import insights
+from fcs.database import backlog, insights, retention
 from fcs.database.connect import Connection, connect
 from fcs.database.mail import listen
 from fcs.database.migrate import check_schema
 from fcs.domain.errors import FcsError
+from fcs.domain.retention import cutoffs
+from fcs.domain.task import Status
 
 RING_PATIENCE = 5.0
+OLDEST = 1_000
 
 
-async def examine(url: str) -> Facts:
+async def examine(url: str, keep: Mapping[Status, float]) -> Facts:
     """Look at everything once. Raises `DatabaseUnavailable` when there is nothing to look at."""
     async with await connect(url, part="doctor") as db, await connect(url, part="doctor") as other:
         health = await insights.health(db)
@@ -29,7 +33,13 @@ async def examine(url: str) -> Facts:
             unlogged=[] if schema_error else await insights.unlogged(db),
             is_direct=await _is_direct(db, other),
             ring_seconds=None if health.in_recovery else await _ring(db, other),
+            overripe=None if schema_error else await _overripe(db, keep),
         )
+
+
+async def _overripe(db: Connection, keep: Mapping[Status, float]) -> float | None:
+    ripe = cutoffs(keep, await backlog.now(db))
+    return await retention.overripe(db, ripe, rows=OLDEST)
 
 
 async def _schema_error(db: Connection) -> FcsError | None:

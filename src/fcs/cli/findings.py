@@ -13,6 +13,7 @@ SPARE_CONNECTIONS = 20
 OLD_SNAPSHOT = 60.0
 FULL_QUEUE = 0.1
 CLOCK_OFFSET = 1.0
+OVERRIPE = 2 * 86_400.0
 
 State = Literal["ok", "warn", "fail"]
 
@@ -38,6 +39,8 @@ class Facts(NamedTuple):
     is_direct: bool
     ring_seconds: float | None
     """How long a notification took; `None`: it never came."""
+    overripe: float | None
+    """For how long a final task has been past its time; `None`: there is none that could be."""
 
 
 def judge(facts: Facts) -> list[Finding]:
@@ -53,6 +56,7 @@ def judge(facts: Facts) -> list[Finding]:
         _connections(facts),
         _snapshot(facts),
         _switch(facts, "autovacuum", "warn", "Dead rows pile up without it: set autovacuum = on."),
+        _retention(facts),
         _clock(facts),
     ]
 
@@ -180,6 +184,18 @@ def _snapshot(facts: Facts) -> Finding:
         f"process {pin.pid} ({pin.application_name or 'no name'}) has held one for"
         f" {in_words(pin.age)}; dead rows stay",
         f"If it is forgotten:  select pg_terminate_backend({pin.pid})",
+    )
+
+
+def _retention(facts: Facts) -> Finding:
+    if facts.overripe is None or facts.overripe < OVERRIPE:
+        return Finding("retention", "ok", "no final task is long past its time")
+    return Finding(
+        "retention",
+        "warn",
+        f"final tasks are still there {in_words(facts.overripe)} after their time",
+        "A supervisor prunes them, by the FCS_KEEP_… that it was started with: see its log, or"
+        " run `fcs prune`.",
     )
 
 

@@ -50,12 +50,21 @@ async def count_ripe(db: Connection, stretch: Stretch, ripe: Cutoffs) -> dict[St
     return await _count("count_ripe", db, stretch, ripe)
 
 
+async def overripe(db: Connection, ripe: Cutoffs, *, rows: int) -> float | None:
+    """For how many seconds a task has been past its time, among so many of the oldest."""
+    past: float | None = await _one("overripe", db, _moments(ripe) | {"rows": rows})
+    return past
+
+
 async def _count(
     statement: str, db: Connection, stretch: Stretch, ripe: Cutoffs
 ) -> dict[Status, int]:
-    moments = {str(status): ripe.get(status) for status in FINAL}
-    cursor = await db.execute(_SQL[statement], stretch._asdict() | moments)
+    cursor = await db.execute(_SQL[statement], stretch._asdict() | _moments(ripe))
     return {Status(status): count for status, count in await cursor.fetchall()}
+
+
+def _moments(ripe: Cutoffs) -> dict[str, Any]:
+    return {str(status): ripe.get(status) for status in FINAL}
 
 
 async def owns_tasks(db: Connection) -> bool:

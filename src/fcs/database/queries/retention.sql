@@ -55,6 +55,21 @@ group by status;
                       end
 group by status;
 
+-- name: overripe
+-- For how many seconds the ripest of the oldest tasks has been past its time; below zero before.
+select extract(epoch from max(past))::float
+  from (
+             select case status
+                        when 'succeeded' then %(succeeded)s::timestamptz
+                        when 'failed' then %(failed)s::timestamptz
+                        when 'interrupted' then %(interrupted)s::timestamptz
+                        when 'cancelled' then %(cancelled)s::timestamptz
+                    end - updated_at as past
+               from fcs.tasks
+           order by id
+              limit %(rows)s
+       ) as oldest;
+
 -- name: owns_tasks
 -- Whether this role may vacuum the table.
 select pg_has_role(relowner, 'usage') from pg_class where oid = 'fcs.tasks'::regclass;
