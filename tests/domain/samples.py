@@ -11,6 +11,7 @@ from fcs.domain.ids import Incarnation, TaskId, WorkerId
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 LANE = Lane("default", "baz", 0)
+AGING = 60.0
 
 
 def task_id(n: int) -> TaskId:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from tests.domain.samples import LANE, NOON, SECOND, numbers, task_id, waiting
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.domain.samples import AGING, LANE, NOON, SECOND, numbers, task_id, waiting
 
 from fcs.domain import backlog as module
 from fcs.domain.backlog import Backlog
@@ -15,7 +17,7 @@ OTHER = LANE._replace(ty="foo")
 
 def known(*tasks: Waiting, window: int = 1_000) -> Backlog:
     """A backlog that has read these tasks and knows that there are no others."""
-    backlog = Backlog(window=window)
+    backlog = Backlog(window=window, aging=AGING)
     for lane in dict.fromkeys(task.lane for task in tasks) or [LANE]:
         own = sorted((task for task in tasks if task.lane == lane), key=lambda task: task[1:])
         backlog.read(lane, None, own, exhausted=True)
@@ -45,6 +47,40 @@ def test_priority_goes_before_due_time() -> None:
     backlog = known(waiting(1, due=-9), waiting(2, due=-1, lane=URGENT), waiting(3, due=-2))
 
     assert taken(backlog) == [2, 1, 3]
+
+
+def test_who_has_waited_long_enough_goes_before_the_more_urgent() -> None:
+    lead = URGENT.priority * AGING
+    urgent = waiting(1, due=-1, lane=URGENT)
+
+    assert taken(known(urgent, waiting(2, due=-lead))) == [1, 2]
+    assert taken(known(urgent, waiting(2, due=-lead - 2))) == [2, 1]
+
+
+PRIORITIES = st.sampled_from([-100, -3, 0, 1, 7, 100])
+SECONDS = st.one_of(st.integers(-600, 0), st.integers(-13_000, 0))
+AGINGS = st.sampled_from([0.001, 1.0, AGING, 86_400.0])
+
+
+@given(st.lists(st.tuples(PRIORITIES, SECONDS)), AGINGS, st.integers(0, 20))
+def test_nobody_is_passed_over_for_who_fell_due_too_long_after(
+    wanted: list[tuple[int, int]], aging: float, slots: int
+) -> None:
+    """The longest that a task can be passed over is what its priority lacks, times the aging."""
+    backlog = Backlog(window=1_000, aging=aging)
+    left: dict[int, Waiting] = {}
+    for n, (priority, due) in enumerate(wanted):
+        lane = LANE._replace(priority=priority)
+        left[n] = waiting(n, due=due, lane=lane)
+        backlog.read(lane, None, [], exhausted=True)
+    for task in left.values():
+        backlog.add(task)
+
+    for _, gone in zip(range(slots), backlog.take_due(NOON, lambda _: True), strict=False):
+        del left[gone.id.int]
+        for other in left.values():
+            ahead = gone.lane.priority - other.lane.priority
+            assert gone.due_at <= other.due_at + ahead * timedelta(seconds=aging)
 
 
 def test_lanes_of_one_priority_are_merged() -> None:
@@ -105,7 +141,7 @@ def test_hearing_of_a_task_twice_is_hearing_of_it_once() -> None:
 
 def test_a_lane_nobody_has_read_is_read_from_its_head() -> None:
     """There may be older tasks than the one that the hint named."""
-    backlog = Backlog(window=1_000)
+    backlog = Backlog(window=1_000, aging=AGING)
     backlog.add(waiting(2))
 
     assert taken(backlog) == []
@@ -118,7 +154,7 @@ def test_a_lane_nobody_has_read_is_read_from_its_head() -> None:
 
 def test_beyond_the_bookmark_the_table_is_read() -> None:
     """A hint must not pull a task before those that lie between."""
-    backlog = Backlog(window=1_000)
+    backlog = Backlog(window=1_000, aging=AGING)
     backlog.read(LANE, None, [waiting(1, due=-9)], exhausted=False)
     backlog.add(waiting(3, due=-1))
 
@@ -128,7 +164,7 @@ def test_beyond_the_bookmark_the_table_is_read() -> None:
 
 def test_who_comes_late_behind_the_bookmark_is_taken_in_by_a_hint() -> None:
     """F-58: a transaction may commit after others that began later."""
-    backlog = Backlog(window=1_000)
+    backlog = Backlog(window=1_000, aging=AGING)
     backlog.read(LANE, None, [waiting(2, due=-5)], exhausted=False)
     backlog.add(waiting(1, due=-8))
 
@@ -159,7 +195,7 @@ def test_a_scan_hint_makes_every_lane_read_on() -> None:
 
 
 def test_a_lane_is_read_on_before_it_runs_dry() -> None:
-    backlog = Backlog(window=100)
+    backlog = Backlog(window=100, aging=AGING)
     share = backlog.lane_share()
     tasks = [waiting(n, due=-1) for n in range(share)]
     backlog.read(LANE, None, tasks, exhausted=False)
@@ -174,7 +210,7 @@ def test_a_lane_is_read_on_before_it_runs_dry() -> None:
 
 
 def test_a_lane_whose_next_tasks_are_scheduled_is_not_read_again_and_again() -> None:
-    backlog = Backlog(window=100)
+    backlog = Backlog(window=100, aging=AGING)
     backlog.read(LANE, None, [waiting(1, due=60)], exhausted=False)
 
     assert backlog.lanes_to_read(NOON) == []
@@ -192,7 +228,7 @@ def test_a_task_that_comes_back_is_offered_again() -> None:
 
 
 def test_a_task_that_comes_back_into_an_unknown_lane_is_offered_again() -> None:
-    backlog = Backlog(window=100)
+    backlog = Backlog(window=100, aging=AGING)
     backlog.put_back(waiting(1))
 
     assert backlog.lanes_to_read(NOON) == [(LANE, None)]
@@ -203,7 +239,7 @@ def test_an_answer_read_before_the_lane_was_cut_down_leaves_no_gap() -> None:
     """Reading takes time, and hints come in meanwhile. What lies between the place where the
     lane now ends and the place from which the answer goes on must still be read.
     """
-    backlog = Backlog(window=64)
+    backlog = Backlog(window=64, aging=AGING)
     share = backlog.lane_share()
     read = [waiting(n, due=-1_000 + n) for n in range(1, share + 1)]
     backlog.read(LANE, None, read, exhausted=False)
@@ -223,7 +259,7 @@ def test_an_answer_read_before_the_lane_was_cut_down_leaves_no_gap() -> None:
 
 
 def test_an_answer_read_before_a_new_start_does_not_stand_in_for_it() -> None:
-    backlog = Backlog(window=64)
+    backlog = Backlog(window=64, aging=AGING)
     backlog.read(LANE, None, [waiting(2, due=-5)], exhausted=False)
     taken(backlog)
     [(_, asked_after)] = backlog.lanes_to_read(NOON)
@@ -246,7 +282,7 @@ def test_a_million_tasks_cost_no_more_memory_than_the_window() -> None:
 
 def test_tasks_that_are_scheduled_ever_earlier_do_not_fill_the_memory() -> None:
     """F-59: each look at the head of the lane finds others."""
-    backlog = Backlog(window=100)
+    backlog = Backlog(window=100, aging=AGING)
     for round in range(100):
         backlog.start_over()
         first = waiting(0, due=1_000_000 - 1_000 * round).due_at
@@ -270,7 +306,7 @@ def test_what_was_forgotten_is_read_again() -> None:
 
 
 def test_many_lanes_share_the_window() -> None:
-    backlog = Backlog(window=1_000)
+    backlog = Backlog(window=1_000, aging=AGING)
     for n in range(10):
         backlog.list_lanes([LANE._replace(ty=str(n))])
 
@@ -290,7 +326,7 @@ def test_empty_lanes_are_forgotten_at_last() -> None:
 
 def test_lanes_are_let_go_when_there_are_far_too_many() -> None:
     """BOUND: a queue for each customer, and in each a task that nobody can take just now."""
-    backlog = Backlog(window=1_000)
+    backlog = Backlog(window=1_000, aging=AGING)
     lanes = [LANE._replace(queue=f"customer {n}") for n in range(module.LANES_HELD_MAX + 1)]
     for page in lanes[:-1], lanes[-1:]:
         backlog.list_lanes(page)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from random import Random
 
 import pytest
-from tests.domain.samples import NOON, SECOND, task_id
+from tests.domain.samples import AGING, NOON, SECOND, task_id
 
 from fcs.domain import backlog as module
 from fcs.domain.backlog import Backlog
@@ -56,7 +56,7 @@ class World:
         self.hints_lost = hints_lost
         self.now = NOON
         self.table = Table()
-        self.backlog = Backlog(window=8)
+        self.backlog = Backlog(window=8, aging=AGING)
         self.uncommitted: list[Waiting] = []
         self.hints: list[TaskId] = []
         self.reads: list[tuple[Lane, Place | None]] = []
@@ -117,7 +117,10 @@ class World:
             assert task.due_at <= self.now
             assert task.lane not in closed
 
-        assert popped == sorted(popped, key=lambda task: (-task.lane.priority, *task[1:]))
+        lead = AGING * SECOND
+        assert popped == sorted(
+            popped, key=lambda task: (task.due_at - task.lane.priority * lead, *task[1:])
+        )
         for task in popped:
             worker_is_gone = self.rng.random() < 0.1
             if worker_is_gone or not self.table.dispatch(task):

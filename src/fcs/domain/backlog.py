@@ -1,15 +1,16 @@
 """The backlog: pending tasks in the order in which they fall due, a window onto the table.
 
-Each lane (queue, type, priority) is a binary heap of its own. A lane whose tasks nobody can
-take just now hides no other, and what is due goes out by priority, due time and id; ids of
-version 7 carry the time of creation.
+Each lane (queue, type, priority, limit key) is a binary heap of its own. A lane whose tasks
+nobody can take just now hides no other. What is due goes out by due time and id, where each point
+of priority counts like some seconds of waiting, `aging`: what waits long enough comes before
+whatever is more urgent and fell due later. Ids of version 7 carry the time of creation.
 
 Memory holds the next tasks of each lane, not the whole of it. Where a lane goes on in the
 table, its bookmark tells from where to read on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush, nsmallest
 
 from fcs.domain.facts import Lane, Place, Waiting
@@ -71,10 +72,14 @@ class _Stretch:
 
 
 class Backlog:
-    """Pending tasks known to the supervisor; about `window` of them at the most."""
+    """Pending tasks known to the supervisor; about `window` of them at the most.
 
-    def __init__(self, *, window: int) -> None:
+    `aging` is how many seconds of waiting count like one point of priority.
+    """
+
+    def __init__(self, *, window: int, aging: float) -> None:
         self._window = window
+        self._aging = timedelta(seconds=aging)
         self._lanes: dict[Lane, _Stretch] = {}
 
     def __len__(self) -> int:
@@ -156,10 +161,11 @@ class Backlog:
         """Yield due tasks in order, as long as `accept` takes them.
 
         A lane that is not accepted is left alone for this round: all its tasks need the same
-        workers.
+        workers and permits. Among the lanes that are, none of priority p is passed over for one
+        of priority q that fell due more than (q - p) * aging after it.
         """
         fronts = [
-            (-lane.priority, held.heap[0], lane)
+            (held.heap[0].due_at - lane.priority * self._aging, held.heap[0], lane)
             for lane, held in self._lanes.items()
             if held.heap and held.heap[0].due_at <= now
         ]
@@ -172,4 +178,5 @@ class Backlog:
             held.pop()
             yield Waiting(lane, place.due_at, place.id)
             if held.heap and held.heap[0].due_at <= now:
-                heappush(fronts, (-lane.priority, held.heap[0], lane))
+                front = held.heap[0]
+                heappush(fronts, (front.due_at - lane.priority * self._aging, front, lane))

@@ -10,6 +10,8 @@ from fcs.domain.task import Status
 
 DAY = 86_400.0
 
+AGING_MAX = 365 * 86_400.0
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Times are in seconds."""
@@ -31,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     take_back_after: float = 10.0
     """A task dispatched this long ago and not begun goes back to pending."""
+
+    aging: float = 60.0
+    """So long a wait counts like one point of priority."""
 
     window: int = 10_000
     """How many waiting tasks the supervisor holds in memory at most, or nearly so."""
@@ -82,6 +87,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._require(self.child_runs_max >= 1, "child_runs_max must be at least 1")
         self._require(self.child_growth_mib >= 1, "child_growth_mib must be at least 1")
         self._require(self.keep_keys >= 0, "keep_keys must not be negative")
+        self._require(
+            0 < self.aging <= AGING_MAX, "aging must be more than nothing and at most a year"
+        )
         self._require(self.window >= 100, "window must be at least 100 tasks")
         for status, seconds in self.keep.items():
             self._require(

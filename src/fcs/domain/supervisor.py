@@ -51,7 +51,7 @@ class Supervisor:
     def __init__(self, settings: Settings, *, rng: Random) -> None:
         self._settings = settings
         self._rng = rng
-        self._backlog = Backlog(window=settings.window)
+        self._backlog = Backlog(window=settings.window, aging=settings.aging)
         self._roster = Roster()
         self._turned_down: dict[TaskId, Incarnation] = {}
 
