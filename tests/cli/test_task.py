@@ -64,10 +64,12 @@ def test_create_as_json(fcs: Fcs, rows: Rows) -> None:
 
 
 def test_create_with_everything(fcs: Fcs, rows: Rows) -> None:
-    options = ["--queue", "mail", "--priority", "-5", "--at", "2031-05-17T09:00:00+02:00"]
+    options = ["--queue", "mail", "--priority", "-5", "--at", "2031-05-17T09:00:00+02:00",
+               "--limit-key", "ann"]  # fmt: skip
     id = fcs("task", "create", "baz", *options).out.strip()
     assert column(rows, "queue", id) == "mail"
     assert column(rows, "priority", id) == -5
+    assert column(rows, "limit_key", id) == "ann"
     assert column(rows, "scheduled_at", id).isoformat() == "2031-05-17T07:00:00+00:00"
 
 

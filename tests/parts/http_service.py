@@ -37,12 +37,17 @@ async def sturdy() -> None:
     """Do not give up."""
 
 
+async def greet(customer: str) -> None:
+    """Say hello."""
+
+
 def registry() -> Registry:
     known = Registry()
     known.add(TaskType(baz))
     known.add(TaskType(resize, queue="photos", priority=7))
     known.add(TaskType(note))
     known.add(TaskType(sturdy, max_attempts=4, timeout=2.5, on_interrupt="retry"))
+    known.add(TaskType(greet, limit_by="customer"))
     return known
 
 

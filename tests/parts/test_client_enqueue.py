@@ -149,8 +149,9 @@ async def test_nothing_at_all_can_be_created(mail: Mail, db: Connection) -> None
 
 def test_options_add_up(unsent: Mail) -> None:
     chosen = unsent.using(queue="vip").using(priority=9).using(scheduled_at=TOMORROW)
-    options = chosen._options
+    options = chosen.using(limit_key="ann")._options
     assert (options.queue, options.priority, options.scheduled_at) == ("vip", 9, TOMORROW)
+    assert options.limit_key == "ann"
 
 
 def test_a_handler_is_still_its_function() -> None:
@@ -172,6 +173,8 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"queue": "nul\0"}, "/queue"),
     ({"priority": 101}, "/priority"),
     ({"priority": -101}, "/priority"),
+    ({"limit_key": "x" * 201}, "/limit_key"),
+    ({"limit_key": "nul\0"}, "/limit_key"),
     ({"scheduled_at": datetime(2030, 1, 1)}, "/scheduled_at"),  # noqa: DTZ001 - that is the point
     ({"scheduled_at": datetime.max.replace(tzinfo=UTC)}, "/scheduled_at"),
     ({"scheduled_at": datetime.min.replace(tzinfo=UTC)}, "/scheduled_at"),

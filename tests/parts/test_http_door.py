@@ -385,7 +385,7 @@ async def test_the_description_lists_every_type_with_its_arguments(service: Serv
     assert description["openapi"] == "3.1.0"
     schemas = description["components"]["schemas"]
     mapping = schemas["Definition"]["discriminator"]["mapping"]
-    assert list(mapping) == ["baz", "note", "resize", "sturdy"]
+    assert list(mapping) == ["baz", "greet", "note", "resize", "sturdy"]
     assert [part["$ref"] for part in schemas["Definition"]["oneOf"]] == list(mapping.values())
     assert set(schemas["resize"]["properties"]) == {"ty", "photo", "width"}
     assert schemas["TaskDocument"]["properties"]["created_at"]["format"] == "date-time"

@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from tests.domain.test_json import REFUSED, REFUSED_AT
 from tests.parts.http_service import NOWHERE, Service, assert_problem, new_id, serving
+from tests.parts.stage import view
 
+from fcs.database.connect import Connection
 from fcs.database.migrate import migrate
 from fcs.embedded import Postgres
 
@@ -71,6 +73,16 @@ async def test_arguments_stand_beside_the_type(service: Service) -> None:
     task = (await service.client.get(f"/tasks/{task_id}")).json()
     assert task["def"] == {"ty": "resize", "photo": PHOTO, "width": 5}
     assert (task["queue"], task["priority"]) == ("photos", 7)
+
+
+async def test_a_task_has_the_limit_key_of_its_argument_or_another(
+    service: Service, db: Connection
+) -> None:
+    usual = await service.create({"def": {"ty": "greet", "customer": "ann"}})
+    other = await service.create({"def": {"ty": "greet", "customer": "ann"}, "limit_key": "bob"})
+
+    keys = [(await view(db, UUID(id))).limit_key for id in (usual, other)]
+    assert keys == ["ann", "bob"]
 
 
 async def test_a_task_may_choose_its_queue_priority_and_time(service: Service) -> None:
@@ -163,6 +175,9 @@ async def test_a_bomb_is_named_by_its_place(refuser: Service) -> None:
         ({"def": {"ty": "baz"}, "queue": "mail\n"}, "/queue"),
         ({"def": {"ty": "baz"}, "queue": "x" * 101}, "/queue"),
         ({"def": {"ty": "baz"}, "queue": 7}, "/queue"),
+        ({"def": {"ty": "baz"}, "limit_key": "x" * 201}, "/limit_key"),
+        ({"def": {"ty": "baz"}, "limit_key": "a\nb"}, "/limit_key"),
+        ({"def": {"ty": "greet", "customer": "x" * 201}}, "/def/customer"),
         ({"def": {"ty": "baz"}, "priority": 101}, "/priority"),
         ({"def": {"ty": "baz"}, "priority": -101}, "/priority"),
         ({"def": {"ty": "baz"}, "priority": 10**30}, "/priority"),

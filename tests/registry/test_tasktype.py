@@ -304,3 +304,56 @@ def test_odd_names_are_refused(name: str) -> None:
 def test_odd_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidTaskType):
         TaskType(_plain, **options)
+
+
+# Limit keys
+
+
+def key_of(value: object) -> str:
+    def greet(customer: Any = "nobody") -> None: ...
+
+    task_type = TaskType(greet, limit_by="customer")
+    return task_type.limit_key_of(task_type.pack(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ("ann", "ann"),
+        (7, "7"),
+        (True, "true"),
+        (UUID(int=7), str(UUID(int=7))),
+        ([1, "a"], '[1,"a"]'),
+        (None, ""),
+        ("", ""),
+    ],
+)
+def test_the_limit_key_is_the_argument_as_text(value: object, key: str) -> None:
+    assert key_of(value) == key
+
+
+def test_an_argument_that_is_left_out_has_its_default_as_limit_key() -> None:
+    def greet(customer: str = "nobody") -> None: ...
+
+    assert TaskType(greet, limit_by="customer").limit_key_of(b"{}") == "nobody"
+
+
+def test_a_type_without_limit_by_has_no_limit_key() -> None:
+    def greet(customer: str) -> None: ...
+
+    assert TaskType(greet).limit_key_of(b'{"customer":"ann"}') == ""
+
+
+@pytest.mark.parametrize("value", ["x" * 201, "a\nb", list(range(100))])
+def test_an_argument_that_cannot_be_a_limit_key_is_refused(value: object) -> None:
+    with pytest.raises(InvalidArguments, match="limit_by") as caught:
+        key_of(value)
+    assert [problem.pointer for problem in caught.value.problems] == ["/customer"]
+
+
+def test_limit_by_must_name_a_parameter() -> None:
+    def greet(customer: str) -> None: ...
+
+    with pytest.raises(InvalidTaskType, match="'custmer'") as caught:
+        TaskType(greet, limit_by="custmer")
+    assert caught.value.hint == "Did you mean 'customer'?"

@@ -52,6 +52,17 @@ def queue(text: str) -> str:
         raise click.BadParameter(f"{error} {error.hint}") from None
 
 
+def limit_key(text: str) -> str:
+    """What tasks share a limit by."""
+    from fcs.domain.errors import InvalidInput
+    from fcs.registry import check_limit_key
+
+    try:
+        return check_limit_key(text)
+    except InvalidInput as error:
+        raise click.BadParameter(f"{error} {error.hint}") from None
+
+
 def queues(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> list[str]:
     """Several queues, given one by one or with commas between them."""
     return sorted({queue(name.strip()) for text in texts for name in text.split(",")})

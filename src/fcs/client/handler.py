@@ -22,6 +22,7 @@ from fcs.domain.task import NewTask, OnInterrupt
 from fcs.registry import (
     TaskType,
     check_attempts,
+    check_limit_key,
     check_on_interrupt,
     check_priority,
     check_queue,
@@ -47,6 +48,7 @@ class Options:
     scheduled_at: datetime | None = None
     delay: float | None = None
     key: str | None = None
+    limit_key: str | None = None
     connection: Carrier | SyncCarrier | None = field(default=None, repr=False)
 
     @classmethod
@@ -101,6 +103,7 @@ class Handler(Generic[P, R, T]):
         timeout: Duration | None = None,
         on_interrupt: str | None = None,
         key: str | None = None,
+        limit_key: str | None = None,
         connection: object = None,
     ) -> "Handler[P, R, T]":
         """The same handler with other options for the tasks that it creates.
@@ -109,6 +112,8 @@ class Handler(Generic[P, R, T]):
         clock, as seconds, a timedelta, or text like "10m". `priority` goes from -100 to 100,
         higher first. `max_attempts`, `timeout` and `on_interrupt` are as for `@app.task`.
         With `key`, enqueueing the same again under the same key gives the task of the first time.
+        `limit_key` names what the tasks share the limits with that their queue has for each key,
+        instead of the argument that the type's `limit_by` names.
         With `connection` the task is created in that connection's transaction: it is there if
         and when that commits. It may be of psycopg, asyncpg, SQLAlchemy (also a session) or
         Django.
@@ -126,6 +131,7 @@ class Handler(Generic[P, R, T]):
             "timeout": check_timeout(timeout),
             "on_interrupt": _checked(check_on_interrupt, on_interrupt),
             "key": _checked(check_key, key),
+            "limit_key": _checked(check_limit_key, limit_key),
             "connection": _checked(carrier_for, connection),
         }
         changes: dict[str, Any] = {k: value for k, value in checked.items() if value is not None}
@@ -198,6 +204,7 @@ class Handler(Generic[P, R, T]):
 
     def _new(self, args: bytes) -> NewTask:
         options = self._options
+        limit_key = options.limit_key
         return NewTask(
             id=new_task_id(),
             ty=self.task_type.name,
@@ -210,6 +217,7 @@ class Handler(Generic[P, R, T]):
             timeout=options.timeout,
             on_interrupt=options.on_interrupt,
             key=options.key,
+            limit_key=self.task_type.limit_key_of(args) if limit_key is None else limit_key,
         )
 
     def _new_many(self, calls: Iterable[Mapping[str, Any]]) -> list[NewTask]:

@@ -14,7 +14,7 @@ from fcs.domain.json import pointer
 from fcs.domain.moments import checked_moment
 from fcs.domain.task import NewTask
 from fcs.http.wire import NewTaskDocument
-from fcs.registry import Registry, check_queue, check_timeout
+from fcs.registry import Registry, check_limit_key, check_queue, check_timeout
 from fcs.registry.problems import explain, find_problem, near_match
 from fcs.registry.signature import DISCRIMINATOR
 
@@ -79,6 +79,7 @@ def _read_one(value: Any, text: bytes, registry: Registry, new_id: Callable[[], 
     try:
         task_type = registry.get(ty)
         args = task_type.normalise(bytes(asked.definition))
+        key = task_type.limit_key_of(args) if asked.limit_key is None else asked.limit_key
     except InvalidInput as error:
         _move(error, "/def")
         raise
@@ -93,6 +94,7 @@ def _read_one(value: Any, text: bytes, registry: Registry, new_id: Callable[[], 
         max_attempts=task_type.max_attempts if asked.max_attempts is None else asked.max_attempts,
         timeout=_given(check_timeout, _seconds("timeout", asked.timeout), task_type.timeout),
         on_interrupt=asked.on_interrupt or task_type.on_interrupt,
+        limit_key=key,
     )
 
 
@@ -105,6 +107,8 @@ def _decode(text: bytes) -> NewTaskDocument:
 
     if asked.queue is not None:
         check_queue(asked.queue)
+    if asked.limit_key is not None:
+        check_limit_key(asked.limit_key)
     if asked.scheduled_at is not None:
         checked_moment(asked.scheduled_at)
         if asked.delay is not None:

@@ -19,7 +19,7 @@ from fcs.domain.task import (
     Status,
     TaskView,
 )
-from fcs.registry.names import QUEUE_PATTERN
+from fcs.registry.names import LIMIT_KEY_MAX, QUEUE_PATTERN
 from fcs.registry.options import ATTEMPTS_MAX
 from fcs.registry.signature import DISCRIMINATOR
 
@@ -36,6 +36,7 @@ Stretch = Annotated[
     float | str, Meta(description="A stretch of time: seconds, or text such as 90s, 10m, 1h30m.")
 ]
 AnyJson = Annotated[Raw | None, Meta(description="Any JSON.")]
+LimitKey = Annotated[str, Meta(extra_json_schema={"maxLength": LIMIT_KEY_MAX})]
 Definition = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Definition"})]
 AnyDefinition = Annotated[
     Raw,
@@ -66,6 +67,7 @@ class NewTaskDocument(
     max_attempts: Attempts | None = None
     timeout: Stretch | None = None
     on_interrupt: OnInterrupt | None = None
+    limit_key: LimitKey | None = None
 
 
 class CreatedDocument(msgspec.Struct):

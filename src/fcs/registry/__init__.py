@@ -1,6 +1,6 @@
 """The registry of task types: functions by name, and their typed arguments as JSON."""
 
-from fcs.registry.names import check_priority, check_queue
+from fcs.registry.names import check_limit_key, check_priority, check_queue
 from fcs.registry.options import (
     Isolation,
     TaskOptions,
@@ -19,6 +19,7 @@ __all__ = [
     "TaskOptions",
     "TaskType",
     "check_attempts",
+    "check_limit_key",
     "check_on_interrupt",
     "check_priority",
     "check_queue",

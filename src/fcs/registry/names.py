@@ -6,6 +6,8 @@ from typing import Final
 from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.task import PRIORITY_MAX, PRIORITY_MIN
 
+LIMIT_KEY_MAX: Final = 200
+
 # Plain names can stand in a URL, a file name, a log line and an OpenAPI component as they are.
 QUEUE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 TYPE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_.-]{0,199}$"
@@ -34,6 +36,17 @@ def check_priority(priority: int) -> int:
         "/priority",
         f"the priority {str(priority)[:20]} is out of range",
         f"Choose {PRIORITY_MIN} (last) to {PRIORITY_MAX} (first).",
+    )
+
+
+def check_limit_key(key: str, *, place: str = "/limit_key") -> str:
+    """Return a limit key, or raise `InvalidInput` about what stands at that JSON pointer."""
+    if len(key) <= LIMIT_KEY_MAX and key.isprintable():
+        return key
+    raise _invalid(
+        place,
+        f"{key[:50]!r} cannot be a limit key",
+        f"A key is printable text of at most {LIMIT_KEY_MAX} characters.",
     )
 
 

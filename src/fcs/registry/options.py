@@ -33,6 +33,9 @@ class TaskOptions(TypedDict, total=False):
     another attempt. `on_interrupt="retry"` starts another attempt also when a worker died in the
     middle of the body, who knows where. `timeout` is for each run.
 
+    `limit_by` names a parameter: tasks with the same value of it share the limits that their queue
+    has for each key.
+
     `isolation="process"` runs the body in a child process, where it may use `memory_max` bytes
     beyond what the process has at the start, and `cpu_max` of processor time.
     """
@@ -45,6 +48,7 @@ class TaskOptions(TypedDict, total=False):
     give_up_on: ErrorTypes
     timeout: Duration | None
     on_interrupt: str
+    limit_by: str | None
     isolation: str | None
     memory_max: int | None
     cpu_max: Duration | None

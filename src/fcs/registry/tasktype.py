@@ -15,7 +15,7 @@ from fcs.domain.outcome import USUAL_BACKOFF
 from fcs.domain.task import DEFAULT_QUEUE
 from fcs.domain.text import safe_text
 from fcs.registry import models
-from fcs.registry.names import check_priority, check_queue, is_type_name
+from fcs.registry.names import check_limit_key, check_priority, check_queue, is_type_name
 from fcs.registry.options import (
     TaskOptions,
     check_attempts,
@@ -26,7 +26,7 @@ from fcs.registry.options import (
     check_on_interrupt,
     check_timeout,
 )
-from fcs.registry.problems import invalid_arguments
+from fcs.registry.problems import invalid_arguments, near_match
 from fcs.registry.signature import (
     DISCRIMINATOR,
     InvalidTaskType,
@@ -75,6 +75,7 @@ class TaskType:
             for parameter in self._parameters
             if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         ]
+        self.limit_by = self._checked_parameter(options.get("limit_by"))
         self._decoder = msgspec.json.Decoder(self.record, dec_hook=models.read)
         self._tag = msgspec.json.encode({DISCRIMINATOR: self.name})[:-1]
 
@@ -89,6 +90,14 @@ class TaskType:
         self.isolation = check_isolation(options.get("isolation"), is_async=self.is_async)
         self.memory_max = check_memory(options.get("memory_max"), self.isolation)
         self.cpu_max = check_cpu(options.get("cpu_max"), self.isolation)
+
+    def _checked_parameter(self, limit_by: str | None) -> str | None:
+        if limit_by is None or limit_by in self._fields:
+            return limit_by
+        raise InvalidTaskType(
+            f"Task {self.name!r}: limit_by names {limit_by[:200]!r}, which is no parameter of it.",
+            hint=near_match(limit_by, self._fields) or "It names the parameter to tell apart by.",
+        )
 
     @property
     def place(self) -> str:
@@ -116,6 +125,27 @@ class TaskType:
         # The record writes its tag first; the row has a column for it.
         rest = written[len(self._tag) :]
         return b"{" + rest[1:] if rest != b"}" else b"{}"
+
+    def limit_key_of(self, args: bytes) -> str:
+        """What a task with these arguments, as `normalise` wrote them, shares its limits by.
+
+        Text is taken as it is, anything else as JSON; nothing (`None`) is no key.
+        """
+        if self.limit_by is None:
+            return ""
+        given = msgspec.json.decode(args)
+        value = given.get(self.limit_by, self.defaults().get(self.limit_by))
+        if value is None:
+            return ""
+        key = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        try:
+            return check_limit_key(key, place=pointer(self.limit_by))
+        except InvalidInput as error:
+            raise InvalidArguments(
+                f"Task type {self.name!r}: argument {self.limit_by!r} is its limit_by, and {error}",
+                hint=error.hint,
+                problems=error.problems,
+            ) from None
 
     def bind(self, args: bytes) -> dict[str, Any]:
         """Read what a row holds, as keyword arguments for the function."""

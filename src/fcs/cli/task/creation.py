@@ -51,11 +51,12 @@ class Creation:
         self._common, self._wish, self._registry = common, wish, registry
         self._id = new_task_id()
         self._connected = False
-        self._args, self._queue, self._priority = args, DEFAULT_QUEUE, 0
+        self._args, self._queue, self._priority, self._limit_key = args, DEFAULT_QUEUE, 0, ""
         if wish.ty in registry:
             task_type = registry.get(wish.ty)
             self._args = check_arguments(args, task_type, wish.arg)
             self._queue, self._priority = task_type.queue, task_type.priority
+            self._limit_key = task_type.limit_key_of(self._args)
 
     async def carry_out(self, url: str) -> TaskId:
         """Write the task down. Once there was a connection, an unknown answer is settled."""
@@ -98,6 +99,7 @@ class Creation:
             scheduled_at=wish.at,
             delay=wish.in_,
             key=wish.key,
+            limit_key=self._limit_key if wish.limit_key is None else wish.limit_key,
         )
 
     async def _require_worker(self, db: Connection) -> None:

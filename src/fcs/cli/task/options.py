@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from fcs.cli.kinds import app_place, moment, queue, stretch
+from fcs.cli.kinds import app_place, limit_key, moment, queue, stretch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +22,7 @@ class Wish(NamedTuple):
     queue: str | None
     priority: int | None
     key: str | None
+    limit_key: str | None
     app: str
 
 
@@ -62,6 +63,12 @@ _ONCE: list[Callable[[Any], Any]] = [
     ),
     click.option(
         "--key", metavar="KEY", help="Idempotency key: the same under the same key is one task."
+    ),
+    click.option(
+        "--limit-key",
+        type=limit_key,
+        metavar="KEY",
+        help="What the task shares the limits with that its queue has for each key.",
     ),
 ]
 _HOW: list[Callable[[Any], Any]] = [
