@@ -10,7 +10,16 @@ from tests.database.scene import NOON, freeze
 
 from fcs.database.connect import Connection, connect
 
-TABLES = ("tasks", "workers", "late_reports", "keys", "schedules", "fires", "declarations")
+TABLES = (
+    "tasks",
+    "workers",
+    "queues",
+    "late_reports",
+    "keys",
+    "schedules",
+    "fires",
+    "declarations",
+)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fcs.domain.facts import WorkerReported
 from fcs.domain.hints import (
     NUMBER_MAX,
+    QueuesChanged,
     Scan,
     TasksNamed,
     WorkersChanged,
@@ -29,6 +30,7 @@ words = st.sampled_from(
         "tasks",
         "scan",
         "workers",
+        "queues",
         "report",
         str(ID),
         ID.hex,
@@ -71,6 +73,7 @@ def test_a_flood_of_garbage_never_raises() -> None:
 def test_what_the_supervisor_understands() -> None:
     assert parse_for_supervisor("scan") == Scan()
     assert parse_for_supervisor("workers") == WorkersChanged()
+    assert parse_for_supervisor("queues") == QueuesChanged()
     assert parse_for_supervisor(f"tasks {ID} {OTHER}") == TasksNamed([TaskId(ID), TaskId(OTHER)])
 
 

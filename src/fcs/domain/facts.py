@@ -56,6 +56,35 @@ class Assignment(NamedTuple):
     incarnation: Incarnation
 
 
+class Limit(NamedTuple):
+    """How many tasks may be dispatched or running at once, and how many may start in a second.
+
+    `burst` is how many may start together after a while without any.
+    """
+
+    running_max: int | None = None
+    rate: float | None = None
+    burst: int | None = None
+
+
+class QueueRules(NamedTuple):
+    """What somebody has laid down for a queue: for the whole of it, and for each limit key."""
+
+    queue: str
+    is_paused: bool = False
+    whole: Limit = Limit()
+    per_key: Limit = Limit()
+
+
+class Held(NamedTuple):
+    """A task of a limited queue that is dispatched or running."""
+
+    id: TaskId
+    queue: str
+    limit_key: str
+    incarnation: Incarnation
+
+
 @dataclass(frozen=True, slots=True)
 class TasksFound:
     """These tasks are pending."""
@@ -113,6 +142,38 @@ class TakenBack:
     incarnations: frozenset[Incarnation]
 
 
+@dataclass(frozen=True, slots=True)
+class QueuesRead:
+    """The rules of all queues that have any."""
+
+    queues: Sequence[QueueRules]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCounted:
+    """Everything that is dispatched or running in these queues."""
+
+    queues: frozenset[str]
+    held: Sequence[Held]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAsked:
+    """Which of the tasks asked about are still dispatched or running."""
+
+    asked: frozenset[TaskId]
+    held: frozenset[TaskId]
+
+
 Fact = (
-    TasksFound | LanesListed | LaneRead | WorkersSurveyed | WorkerReported | Dispatched | TakenBack
+    TasksFound
+    | LanesListed
+    | LaneRead
+    | WorkersSurveyed
+    | WorkerReported
+    | Dispatched
+    | TakenBack
+    | QueuesRead
+    | HeldCounted
+    | HeldAsked
 )

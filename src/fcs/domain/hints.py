@@ -5,6 +5,7 @@
     rescan                 tasks came back that are too many to name (to the supervisor)
     workers                a worker joined, drains or left (to the supervisor)
     schedules              a schedule was made, changed or removed (to the supervisor)
+    queues                 a queue was paused, resumed, or has other limits (to the supervisor)
     report INC NO BUSY N   how a worker is: report number, busy slots, tasks taken so far
     ID ID …                these tasks were dispatched to you (to a worker)
     cancel ID ID …         somebody wants the end of these, which you run (to a worker)
@@ -49,11 +50,18 @@ class SchedulesChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueuesChanged:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAsked:
     ids: list[TaskId]
 
 
-Hint = TasksNamed | Scan | Rescan | WorkersChanged | SchedulesChanged | WorkerReported
+Hint = (
+    TasksNamed | Scan | Rescan | WorkersChanged | SchedulesChanged | QueuesChanged | WorkerReported
+)
 
 
 def worker_channel(incarnation: Incarnation) -> str:
@@ -79,6 +87,8 @@ def parse_for_supervisor(payload: str) -> Hint | None:
                 return WorkersChanged()
             case "schedules", []:
                 return SchedulesChanged()
+            case "queues", []:
+                return QueuesChanged()
             case "tasks", [_, *_]:
                 return TasksNamed([TaskId(UUID(text)) for text in rest])
             case "report", [incarnation, *numbers]:

@@ -3,13 +3,13 @@
 No IO, no clock, no hidden randomness. The runtime tells it what happened (`learn`) and asks
 what to do (`plan`). The same facts at the same times give the same plan.
 
-    facts --learn--> Supervisor --plan--> assignments, lanes to read, next wake-up
+    facts --learn--> Supervisor --plan--> assignments, lanes to read, permits to check, wake-up
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import assert_never
 
@@ -18,10 +18,13 @@ from fcs.domain.facts import (
     Assignment,
     Dispatched,
     Fact,
+    HeldAsked,
+    HeldCounted,
     Lane,
     LaneRead,
     LanesListed,
     Place,
+    QueuesRead,
     TakenBack,
     TasksFound,
     Waiting,
@@ -29,6 +32,7 @@ from fcs.domain.facts import (
     WorkersSurveyed,
 )
 from fcs.domain.ids import Incarnation, TaskId
+from fcs.domain.limits import Limits
 from fcs.domain.roster import Roster
 from fcs.domain.settings import Settings
 
@@ -43,8 +47,19 @@ class Plan:
     reads: list[tuple[Lane, Place | None]] = field(default_factory=list)
     """Lanes that run low, and the places to read on from."""
 
+    count: frozenset[str] = frozenset()
+    """Limited queues whose dispatched and running tasks are to be counted."""
+
+    ask: frozenset[TaskId] = frozenset()
+    """Tasks that keep a limit full unless they are over."""
+
     wake_at: datetime | None = None
-    """When the next known task falls due; `None`: only a fact can help."""
+    """When the next known task falls due, or may start; `None`: only a fact can help."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do but to wait."""
+        return not (self.assignments or self.reads or self.count or self.ask)
 
 
 class Supervisor:
@@ -53,6 +68,7 @@ class Supervisor:
         self._rng = rng
         self._backlog = Backlog(window=settings.window, aging=settings.aging)
         self._roster = Roster()
+        self._limits = Limits()
         self._turned_down: dict[TaskId, Incarnation] = {}
 
     @property
@@ -72,6 +88,7 @@ class Supervisor:
         """Take in a fact, heard at the local moment `at` (seconds)."""
         match fact:
             case TasksFound():
+                self._limits.release(task.id for task in fact.tasks)
                 for task in fact.tasks:
                     self._learn_found(task)
             case LanesListed():
@@ -80,15 +97,24 @@ class Supervisor:
                 self._backlog.read(fact.lane, fact.after, fact.tasks, exhausted=fact.exhausted)
             case WorkersSurveyed():
                 self._roster.survey(fact.workers, at)
+                self._limits.stir_all()
             case WorkerReported():
                 self._roster.hear(fact, at)
+                self._limits.stir(fact.incarnation)
             case Dispatched():
                 self._learn_dispatched(fact, at)
             case TakenBack():
                 for incarnation in fact.incarnations:
                     self._roster.strike(incarnation, at)
+                self._limits.release(task.id for task in fact.tasks)
                 for task in fact.tasks:
                     self._backlog.put_back(task)
+            case QueuesRead():
+                self._limits.read(fact.queues, at)
+            case HeldCounted():
+                self._limits.count(fact)
+            case HeldAsked():
+                self._limits.ask(fact)
             case _:
                 assert_never(fact)
 
@@ -97,8 +123,9 @@ class Supervisor:
         self._backlog.look_further()
 
     def start_over(self) -> None:
-        """Read the backlog from its head, for what no hint told."""
+        """Read the backlog from its head, and count permits anew, for what no hint told."""
         self._backlog.start_over()
+        self._limits.count_again()
 
     def unanswered(self, at: float) -> list[Incarnation]:
         """Workers that ought to have taken what was sent to them."""
@@ -110,20 +137,36 @@ class Supervisor:
 
     def plan(self, now: datetime, *, at: float) -> Plan:
         """Decide what to do at the database's time `now`, the local moment `at`."""
+        self._limits.begin_plan()
         return Plan(
             assignments=self._assign(now, at),
             reads=self.plan_reads(now),
-            wake_at=self._backlog.next_due_at(now),
+            count=self._limits.to_count(),
+            ask=self._limits.to_ask(),
+            wake_at=self._next_wake(now, at),
         )
 
     def _assign(self, now: datetime, at: float) -> list[Assignment]:
         openings = self._roster.openings(at, self._rng)
+
+        def accept(lane: Lane) -> bool:
+            return openings.has_slot(lane) and self._limits.allow(lane, at)
+
         assignments: list[Assignment] = []
-        for task in self._backlog.take_due(now, openings.has_slot):
-            assignments.append(Assignment(task, openings.take_slot(task.lane)))
+        for task in self._backlog.take_due(now, accept if self._limits else openings.has_slot):
+            incarnation = openings.take_slot(task.lane)
+            self._limits.take(task.id, task.lane, incarnation, at)
+            assignments.append(Assignment(task, incarnation))
             if len(assignments) == BATCH_MAX:
                 break
         return assignments
+
+    def _next_wake(self, now: datetime, at: float) -> datetime | None:
+        due_at, token_at = self._backlog.next_due_at(now), self._limits.next_token_at()
+        if token_at is None:
+            return due_at
+        token_due_at = now + timedelta(seconds=token_at - at)
+        return token_due_at if due_at is None else min(due_at, token_due_at)
 
     def _learn_dispatched(self, fact: Dispatched, at: float) -> None:
         counts = Counter(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from random import Random
 
-from fcs.database import backlog, creation, tasks, workers
+from fcs.database import backlog, creation, queues, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.line import is_passing
 from fcs.database.mail import Inbox, listen
@@ -22,15 +22,19 @@ from fcs.domain.errors import first_of
 from fcs.domain.facts import (
     Assignment,
     Dispatched,
+    HeldAsked,
+    HeldCounted,
     Lane,
     LanesListed,
     Place,
+    QueuesRead,
     TasksFound,
     WorkerReported,
     WorkersSurveyed,
 )
 from fcs.domain.hints import (
     SUPERVISOR_CHANNEL,
+    QueuesChanged,
     Rescan,
     Scan,
     SchedulesChanged,
@@ -131,7 +135,11 @@ class Session:
                 await self._dispatch(plan.assignments)
             if plan.reads:
                 await self._read_on(plan.reads)
-            if not plan.assignments and not plan.reads:
+            if plan.count:
+                await self._count(plan.count)
+            if plan.ask:
+                await self._ask(plan.ask)
+            if plan.is_empty:
                 await self._inbox.wait(self._until_next(plan.wake_at))
 
     async def _hear(self) -> None:
@@ -151,7 +159,7 @@ class Session:
                     look_further = True
                 case Rescan():
                     self._next_rescan = self._at()
-                case WorkersChanged():
+                case WorkersChanged() | QueuesChanged():
                     self._next_survey = self._at()
                 case SchedulesChanged():
                     self._next_fire = self._at()
@@ -206,6 +214,7 @@ class Session:
         asked_at = self._at()
         clocks = await workers.clocks(self._db)
         self._clock.sync(clocks.now, answered_at=self._at())
+        self._supervisor.learn(QueuesRead(await queues.rules(self._db)), at=asked_at)
         rows = await workers.survey(self._db)
         self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
         self._note_changes({row.incarnation: row.id for row in rows})
@@ -248,6 +257,14 @@ class Session:
     async def _read_on(self, reads: Sequence[tuple[Lane, Place | None]]) -> None:
         for read in await backlog.read_on(self._db, reads, limit=self._supervisor.lane_share):
             self._supervisor.learn(read, at=self._at())
+
+    async def _count(self, names: frozenset[str]) -> None:
+        held = await queues.held_in(self._db, names)
+        self._supervisor.learn(HeldCounted(names, held), at=self._at())
+
+    async def _ask(self, ids: frozenset[TaskId]) -> None:
+        held = await queues.still_held(self._db, ids)
+        self._supervisor.learn(HeldAsked(ids, held), at=self._at())
 
     async def _dispatch(self, assignments: Sequence[Assignment]) -> None:
         accepted = await tasks.dispatch(self._db, assignments)
