@@ -110,6 +110,10 @@ def test_at_and_in_exclude_each_other(fcs: Fcs) -> None:
     "wrong",
     [
         ["--in", "5x"],
+        ["--in", "5"],
+        ["--timeout", "1.5"],
+        ["--max-attempts", "0"],
+        ["--on-interrupt", "ignore"],
         ["--in", "-5m"],
         ["--in", "99999999d"],
         ["--in", "soon"],

@@ -28,6 +28,10 @@ ASKING = [
     ["task", "list"],
     ["task", "show", "01"],
     ["task", "wait", "01"],
+    ["task", "attempts", "01"],
+    ["task", "cancel", "01"],
+    ["task", "cancel", "--queue", "mail"],
+    ["task", "retry", "01"],
     ["task", "delete", "01"],
 ]
 

@@ -73,6 +73,14 @@ def test_create_with_everything(fcs: Fcs, rows: Rows) -> None:
     assert column(rows, "scheduled_at", id).isoformat() == "2031-05-17T07:00:00+00:00"
 
 
+def test_create_with_the_whole_life(fcs: Fcs, rows: Rows) -> None:
+    options = ["--max-attempts", "5", "--timeout", "1m30s", "--on-interrupt", "retry"]
+    id = fcs("task", "create", "baz", *options, "--delay", "1h").out.strip()
+    shown = fcs("task", "show", id, "-o", "json").json
+    assert (shown["max_attempts"], shown["timeout"], shown["on_interrupt"]) == (5, 90, "retry")
+    assert shown["due_at"] == shown["scheduled_at"] > shown["created_at"]
+
+
 def test_in_is_counted_by_the_clock_of_the_database(fcs: Fcs, rows: Rows) -> None:
     rows.execute(
         b"do $$ begin execute format('alter database %I set fcs.now = %L',"
@@ -191,7 +199,7 @@ def test_beginning_of_two_ids_is_refused(fcs: Fcs, rows: Rows) -> None:
     assert all(str(id) in said for id in ids)
 
 
-@pytest.mark.parametrize("verb", ["show", "wait", "delete"])
+@pytest.mark.parametrize("verb", ["show", "wait", "delete", "cancel", "retry", "attempts"])
 def test_task_that_is_not_there(fcs: Fcs, verb: str) -> None:
     assert "there is no task" in fcs("task", verb, uuid4()).fails(4)
 

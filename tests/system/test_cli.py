@@ -180,7 +180,7 @@ def test_run_ends_as_the_task_does(shell: Shell, database_url: str) -> None:
     assert json.loads(done.out)["status"] == "succeeded"
     failed = shell.run("task", "run", "bar", code=1)
     assert "URLError" in failed.err
-    shell.run("task", "run", "foo", "--in", "1d", "--timeout", "50ms", code=75)
+    shell.run("task", "run", "foo", "--in", "1d", "--wait", "50ms", code=75)
 
 
 # --- How they end ---

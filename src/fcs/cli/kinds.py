@@ -28,6 +28,13 @@ def stretch(text: str) -> float:
     return seconds
 
 
+def timed(text: str) -> float:
+    """A stretch of time with its unit: of a bare 5 nobody knows whether it means minutes."""
+    if re.fullmatch(r"[0-9.]*[1-9][0-9.]*", text):
+        raise click.BadParameter(f"{text!r} lacks a unit: {text}s, {text}m, {text}h or {text}d.")
+    return stretch(text)
+
+
 def moment(text: str) -> datetime:
     """A moment with its offset from UTC."""
     try:

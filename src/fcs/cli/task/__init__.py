@@ -5,11 +5,14 @@ from fcs.cli.verbs import Verbs
 
 VERBS = {
     "create": "Create a task and print its id.",
-    "run": "Create a task and wait until it has ended.",
+    "run": "Create a task, wait until it has ended, and print its result.",
     "list": "List tasks, the newest first.",
     "show": "Show one task.",
     "wait": "Wait until a task has ended.",
-    "delete": "Delete a task that is not running.",
+    "attempts": "List the runs of a task.",
+    "cancel": "End tasks that have not ended.",
+    "retry": "Create ended tasks anew.",
+    "delete": "Delete tasks that are not running.",
 }
 
 command = Verbs(

@@ -5,6 +5,8 @@ from difflib import get_close_matches
 from random import SystemRandom
 from time import monotonic
 
+from msgspec.structs import replace
+
 from fcs.cli.common import Common
 from fcs.cli.database import run_async
 from fcs.cli.output import say
@@ -19,9 +21,11 @@ from fcs.database.migrate import check_schema
 from fcs.domain.errors import DatabaseUnavailable, InvalidInput, UnknownType
 from fcs.domain.ids import TaskId
 from fcs.domain.keys import check_key
-from fcs.domain.task import DEFAULT_QUEUE, NewTask
-from fcs.registry import Registry
+from fcs.domain.task import NewTask, OnInterrupt
+from fcs.registry import Registry, check_timeout
 from fcs.registry.application import load
+
+_OPTIONS = ["queue", "priority", "max_attempts", "timeout", "on_interrupt"]
 
 PATIENCE = 10.0
 """Seconds for which a create whose answer was lost is sent again."""
@@ -51,12 +55,16 @@ class Creation:
         self._common, self._wish, self._registry = common, wish, registry
         self._id = new_task_id()
         self._connected = False
-        self._args, self._queue, self._priority, self._limit_key = args, DEFAULT_QUEUE, 0, ""
+        self._args = args
+        self._usual = NewTask(self._id, wish.ty, args)
         if wish.ty in registry:
             task_type = registry.get(wish.ty)
             self._args = check_arguments(args, task_type, wish.arg)
-            self._queue, self._priority = task_type.queue, task_type.priority
-            self._limit_key = task_type.limit_key_of(self._args)
+            self._usual = replace(
+                self._usual,
+                limit_key=task_type.limit_key_of(self._args),
+                **{name: getattr(task_type, name) for name in _OPTIONS},
+            )
 
     async def carry_out(self, url: str) -> TaskId:
         """Write the task down. Once there was a connection, an unknown answer is settled."""
@@ -89,17 +97,20 @@ class Creation:
         """The task to be. Raises `UnknownType` for a type that nobody knows."""
         if self._wish.ty not in self._registry:
             await self._require_worker(db)
+        return self._new()
+
+    def _new(self) -> NewTask:
+        """The task as it was wished for; what was not said is as its type has it."""
         wish = self._wish
-        return NewTask(
-            id=self._id,
-            ty=wish.ty,
-            args=self._args,
-            queue=self._queue if wish.queue is None else wish.queue,
-            priority=self._priority if wish.priority is None else wish.priority,
-            scheduled_at=wish.at,
-            delay=wish.in_,
-            key=wish.key,
-            limit_key=self._limit_key if wish.limit_key is None else wish.limit_key,
+        own = {name: getattr(wish, name) for name in _OPTIONS if getattr(wish, name) is not None}
+        if wish.limit_key is not None:
+            own["limit_key"] = wish.limit_key
+        if wish.on_interrupt is not None:
+            own["on_interrupt"] = OnInterrupt(wish.on_interrupt)
+        if wish.timeout is not None:
+            own["timeout"] = check_timeout(wish.timeout)
+        return replace(
+            self._usual, args=self._args, scheduled_at=wish.at, delay=wish.in_, key=wish.key, **own
         )
 
     async def _require_worker(self, db: Connection) -> None:

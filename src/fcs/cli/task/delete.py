@@ -1,36 +1,23 @@
-"""`fcs task delete`: a task that is not running, gone."""
+"""`fcs task delete`: tasks that are not running, gone."""
+
+from typing import Any
 
 import click
 
 from fcs.cli.common import Common, common_options
+from fcs.cli.task.choice import Choice, choice_options
 
 
 @click.command("delete")
-@click.argument("id")
+@choice_options
 @common_options
 @click.pass_obj
-def command(common: Common, id: str) -> None:
-    """Delete a task that is not running."""
-    from fcs.cli.database import ask
-    from fcs.cli.output import emit
-    from fcs.cli.task.ids import missing, resolve
-    from fcs.database import tasks
-    from fcs.database.connect import Connection
-    from fcs.domain.errors import WrongStatus
-    from fcs.domain.ids import TaskId
-    from fcs.domain.task import Status
+def command(common: Common, /, **choice: Any) -> None:
+    """Delete tasks that are not running.
 
-    async def delete(db: Connection) -> TaskId:
-        task_id = await resolve(db, id)
-        found = (await tasks.delete(db, [task_id])).get(task_id)
-        if found is None:
-            raise missing(task_id)
-        if found is Status.RUNNING:
-            raise WrongStatus(
-                f"task {task_id} is running; only tasks that are not can be deleted",
-                hint=f"Cancel it first:  fcs task cancel {task_id}",
-            )
-        return task_id
+    Which tasks: named by ID, or all that match. `fcs task delete --status failed --older-than 7d`
+    """
+    from fcs.cli.task.acting import act
+    from fcs.domain.bulk import Action
 
-    deleted = ask(common, delete)
-    emit(common, {"id": deleted, "deleted": True}, lambda: f"deleted {deleted}")
+    act(common, Action.DELETE, Choice(**choice))

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from fcs.cli.kinds import app_place, limit_key, moment, queue, stretch
+from fcs.cli.kinds import app_place, limit_key, moment, queue, timed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Wish(NamedTuple):
-    """What was asked for on the command line; `in_` is in seconds."""
+    """What was asked for on the command line; `in_` and `timeout` are in seconds."""
 
     ty: str
     arg: Sequence[str]
@@ -23,6 +23,9 @@ class Wish(NamedTuple):
     priority: int | None
     key: str | None
     limit_key: str | None
+    max_attempts: int | None
+    timeout: float | None
+    on_interrupt: str | None
     app: str
 
 
@@ -56,8 +59,9 @@ _ONCE: list[Callable[[Any], Any]] = [
     ),
     click.option(
         "--in",
+        "--delay",
         "in_",
-        type=stretch,
+        type=timed,
         metavar="TIME",
         help="Not before so long from now (30s, 5m, 2h).",
     ),
@@ -75,6 +79,22 @@ _HOW: list[Callable[[Any], Any]] = [
     click.option("--queue", type=queue, metavar="NAME", help="The queue; else that of the type."),
     click.option(
         "--priority", type=click.IntRange(-100, 100), help="The higher the sooner; usually 0."
+    ),
+    click.option(
+        "--max-attempts",
+        type=click.IntRange(1, 10_000),
+        help="How often its body may be started; else as its type has it.",
+    ),
+    click.option(
+        "--timeout",
+        type=timed,
+        metavar="TIME",
+        help="How long each run may take (30s, 5m); else as its type has it.",
+    ),
+    click.option(
+        "--on-interrupt",
+        type=click.Choice(["interrupt", "retry"]),
+        help="What to do when its worker dies; else as its type has it.",
     ),
     click.option(
         "--app",

@@ -3,14 +3,14 @@
 import click
 
 from fcs.cli.common import Common, common_options
-from fcs.cli.kinds import stretch
+from fcs.cli.kinds import timed
 
 
 @click.command("wait")
 @click.argument("id")
 @click.option(
     "--timeout",
-    type=stretch,
+    type=timed,
     metavar="TIME",
     help="Give up after so long (30s, 5m), with exit code 75.",
 )

@@ -7,6 +7,7 @@ from fcs.cli.database import run_async
 from fcs.cli.output import emit
 from fcs.cli.settings import database_url
 from fcs.cli.task.form import full_document, lines
+from fcs.cli.text import printable
 from fcs.client.app import App
 from fcs.domain.errors import TaskFailed
 from fcs.domain.ids import TaskId
@@ -20,6 +21,17 @@ def wait_and_show(common: Common, id: TaskId, timeout: float | None) -> None:
     """
     task, failure = run_async(_wait(database_url(common, os.environ), id, timeout))
     emit(common, full_document(task), lambda: lines(task))
+    if failure:
+        raise failure
+
+
+def wait_for_result(common: Common, id: TaskId, timeout: float | None) -> None:
+    """The same, but what a success returned is all that is shown of it."""
+    task, failure = run_async(_wait(database_url(common, os.environ), id, timeout))
+    if failure or common.output != "table":
+        emit(common, full_document(task), lambda: lines(task))
+    elif task.result_text is not None:
+        emit(common, None, lambda: printable(task.result_text or ""))
     if failure:
         raise failure
 
