@@ -136,6 +136,26 @@ async def test_what_hangs_on_a_task_goes_with_it(db: Connection) -> None:
     assert await rows(db, "select from fcs.late_reports union all select from fcs.attempts") == []
 
 
+async def test_what_hangs_on_tasks_is_found_by_their_ids(clean: Connection) -> None:
+    """And not by reading all there is at each step, however little the statistics make of it."""
+    await freeze(clean, NOON)
+    await ended(clean, 1, Status.FAILED, NOON - HOUR)
+    await clean.execute("analyze")
+    await retention.set_up(clean, lock=1)
+    async with clean.transaction():
+        before = await scans(clean)
+        assert await retention.prune(clean, ALL, RIPE) == {Status.FAILED: 1}
+        assert await scans(clean) == before
+
+
+async def scans(db: Connection) -> list[dict[str, Any]]:
+    return await rows(
+        db,
+        "select relname, seq_scan from pg_stat_xact_user_tables where schemaname = 'fcs'"
+        " and relname in ('tasks', 'attempts', 'late_reports') order by 1",
+    )
+
+
 @pytest.fixture
 async def other(clean_url: str) -> AsyncIterator[Connection]:
     async with await connect(clean_url, part="test other") as other:
@@ -147,7 +167,7 @@ async def test_a_task_that_somebody_holds_is_left_for_the_next_round(
 ) -> None:
     await freeze(clean, NOON)
     await ended(clean, 1, Status.SUCCEEDED, NOON - HOUR)
-    await retention.set_patience(clean, lock=0.01)
+    await retention.set_up(clean, lock=0.01)
     async with other.transaction():
         await other.execute("select from fcs.tasks for update")
         assert await retention.prune(clean, ALL, RIPE) == {}

@@ -23,9 +23,9 @@ async def try_turn(db: Connection) -> bool:
     return await _one("try_turn", db, {"key": _LOCK}) is True
 
 
-async def set_patience(db: Connection, *, lock: float) -> None:
-    """Wait for other people's locks for so many seconds, and for one's own work for ever."""
-    await db.execute(_SQL["set_patience"], {"lock": f"{round(lock * 1_000)}ms"})
+async def set_up(db: Connection, *, lock: float) -> None:
+    """Set the connection up: it waits for other people's locks for so many seconds only."""
+    await db.execute(_SQL["set_up"], {"lock": f"{round(lock * 1_000)}ms"})
 
 
 async def step_end(db: Connection, stretch: Stretch, *, rows: int) -> UUID:

@@ -41,7 +41,7 @@ async def prune(
     at: Callable[[], float],
 ) -> AsyncIterator[dict[Status, int]]:
     """Delete ripe tasks; yields after each step how many of each status it deleted."""
-    await retention.set_patience(db, lock=STEP_LOCK)
+    await retention.set_up(db, lock=STEP_LOCK)
     for stretch in stretches:
         while stretch.after < stretch.upto:
             began = at()
@@ -67,7 +67,7 @@ async def reclaim(db: Connection, *, at: Callable[[], float]) -> None:
 
     Does what it can: a transaction that stays open may keep some of it for another time.
     """
-    await retention.set_patience(db, lock=RECLAIM_LOCK)
+    await retention.set_up(db, lock=RECLAIM_LOCK)
     is_clear = await retention.drop_unfinished_index(db) and await retention.drop_replaced_index(db)
     await _draw_together(db, at=at)
     if is_clear and (await retention.space(db)).is_index_sparse:

@@ -4,9 +4,11 @@
 -- Of all who would prune, one does; the lock goes with the connection at the latest.
 select pg_try_advisory_lock(%(key)s);
 
--- name: set_patience
--- Vacuuming may take its time; for a lock that somebody else holds nobody waits long.
+-- name: set_up
+-- Vacuuming may take its time; for a lock that somebody else holds nobody waits long. What hangs
+-- on tasks is found by their ids, whatever the statistics say.
 select set_config('statement_timeout', '0', false),
+       set_config('enable_seqscan', 'off', false),
        set_config('lock_timeout', %(lock)s::text, false);
 
 -- name: step_end
