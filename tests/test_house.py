@@ -58,10 +58,10 @@ def test_no_file_is_too_long_to_be_read_at_once(file: Path) -> None:
 
 
 def test_no_module_is_unreachable() -> None:
-    """Whatever neither `import fcs` nor the command line can lead to is dead."""
+    """Whatever neither `import fcs`, nor `fcs.testing`, nor the command line leads to is dead."""
     every = {name_of(module): module for module in MODULES}
     reached: set[str] = set()
-    ahead = ["fcs", "fcs.__main__"]
+    ahead = ["fcs", "fcs.__main__", "fcs.testing", "fcs.testing.pytest_plugin"]
     while ahead:
         name = ahead.pop()
         if name in every and name not in reached:

@@ -77,7 +77,7 @@ def test_a_fork_in_the_middle_of_a_create_holds_up_no_child(database_url: str) -
     app = App(database=database_url)
     noop = app.task(name="noop")(lambda: None)
     noop.enqueue_sync()
-    with app._store._sync._turn:
+    with app.store._sync._turn:
         assert forked(noop.enqueue_sync) == 0
     asyncio.run(app.close())
     assert number(database_url, TASKS) == 2

@@ -49,7 +49,7 @@ class App:
     """
 
     def __init__(self, *, database: str | None = None) -> None:
-        self._store = Store(database)
+        self.store = Store(database)
         self.registry = Registry()
 
     @overload
@@ -90,7 +90,7 @@ class App:
             injects = [Context, *self.registry.provided]
             task_type = TaskType(function, injects=injects, **options)
             self.registry.add(task_type)
-            return Handler(function, task_type, self._store)
+            return Handler(function, task_type, self)
 
         return register if function is None else register(function)
 
@@ -172,7 +172,7 @@ class App:
         Raises `InvalidInput` for a text that is no id; whether the task is there shows later.
         """
         try:
-            return Task(TaskId(UUID(str(id))), self._store)
+            return Task(TaskId(UUID(str(id))), self.store)
         except ValueError:
             raise InvalidInput(
                 f"{str(id)[:100]!r} is not the id of a task",
@@ -181,4 +181,4 @@ class App:
 
     async def close(self) -> None:
         """Close the connections. The app can be used again afterwards."""
-        await self._store.close()
+        await self.store.close()

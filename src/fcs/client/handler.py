@@ -4,14 +4,13 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from fcs.body import Context, current
 from fcs.client.carriers import carrier_for
 from fcs.client.ids import new_task_id
 from fcs.client.store import Store
 from fcs.client.task import Task
-from fcs.database import creation
 from fcs.database.carrier import Carrier, SyncCarrier
 from fcs.database.creation import Created
 from fcs.domain.durations import Duration, seconds_of
@@ -20,6 +19,7 @@ from fcs.domain.keys import check_key
 from fcs.domain.moments import checked_moment
 from fcs.domain.task import NewTask, OnInterrupt
 from fcs.registry import (
+    Registry,
     TaskType,
     check_attempts,
     check_limit_key,
@@ -63,6 +63,13 @@ class Options:
         )
 
 
+class Home(Protocol):
+    """The app of a handler. Tests put another store in its place."""
+
+    registry: Registry
+    store: Store
+
+
 class Handler(Generic[P, R, T]):
     """Call it, and the function runs here and now; `enqueue` it, and a worker runs it.
 
@@ -74,11 +81,11 @@ class Handler(Generic[P, R, T]):
         self,
         function: Callable[P, R],
         task_type: TaskType,
-        store: Store,
+        app: Home,
         options: Options | None = None,
     ) -> None:
         self._function = function
-        self._store = store
+        self.app = app
         self._options = options or Options.of(task_type)
         self.task_type = task_type
         self.__name__ = task_type.name
@@ -139,7 +146,7 @@ class Handler(Generic[P, R, T]):
             changes["scheduled_at"] = _checked(checked_moment, scheduled_at)
             changes["delay"] = None if delay is None else seconds_of(delay)
         options = replace(self._options, **changes)
-        return Handler(self._function, self.task_type, self._store, options)
+        return Handler(self._function, self.task_type, self.app, options)
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Task[T]:
         """Create a task; it is durable when this returns.
@@ -148,13 +155,11 @@ class Handler(Generic[P, R, T]):
         `DatabaseUnavailable` when Postgres stays away; with a key, `KeyReused` when it stands
         for something else, and `KeyInFlight` when that is not known yet.
         """
-        new = self._new(self.task_type.pack(*args, **kwargs))
-        return self._tasks(await self._create([new]))[0]
+        return self._tasks(await self._create([self.new(*args, **kwargs)]))[0]
 
     def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Task[T]:
         """The twin of `enqueue` for code without an event loop."""
-        new = self._new(self.task_type.pack(*args, **kwargs))
-        return self._tasks(self._create_sync([new]))[0]
+        return self._tasks(self._create_sync([self.new(*args, **kwargs)]))[0]
 
     async def enqueue_many(self, calls: Iterable[Mapping[str, Any]]) -> list[Task[T]]:
         """Create a task for each mapping of keyword arguments, all or none.
@@ -167,6 +172,10 @@ class Handler(Generic[P, R, T]):
     def enqueue_many_sync(self, calls: Iterable[Mapping[str, Any]]) -> list[Task[T]]:
         """The twin of `enqueue_many` for code without an event loop."""
         return self._tasks(self._create_sync(self._new_many(calls)))
+
+    def new(self, *args: P.args, **kwargs: P.kwargs) -> NewTask:
+        """What `enqueue` would write down. Raises `InvalidArguments`."""
+        return self._new(self.task_type.pack(*args, **kwargs))
 
     def _with_context(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -185,22 +194,18 @@ class Handler(Generic[P, R, T]):
 
     async def _create(self, new: list[NewTask]) -> Created:
         connection = self._options.connection
-        if connection is None:
-            return await self._store.create(new)
-        if isinstance(connection, Carrier):
-            return await creation.add(connection, new)
-        raise _wrong_twin("enqueue", "enqueue_sync", "an ordinary")
+        if isinstance(connection, SyncCarrier):
+            raise _wrong_twin("enqueue", "enqueue_sync", "an ordinary")
+        return await self.app.store.create(new, connection)
 
     def _create_sync(self, new: list[NewTask]) -> Created:
         connection = self._options.connection
-        if connection is None:
-            return self._store.create_sync(new)
-        if isinstance(connection, SyncCarrier):
-            return creation.add_sync(connection, new)
-        raise _wrong_twin("enqueue_sync", "enqueue", "an async")
+        if isinstance(connection, Carrier):
+            raise _wrong_twin("enqueue_sync", "enqueue", "an async")
+        return self.app.store.create_sync(new, connection)
 
     def _tasks(self, created: Created) -> list[Task[T]]:
-        return [Task(id, self._store, self.task_type) for id in created.ids]
+        return [Task(id, self.app.store, self.task_type) for id in created.ids]
 
     def _new(self, args: bytes) -> NewTask:
         options = self._options

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from fcs.database import bulk, creation, insights, tasks
+from fcs.database.carrier import Carrier, SyncCarrier
 from fcs.database.connect import Connection
 from fcs.database.creation import Created
 from fcs.database.line import Line, SyncConnection, SyncLine
@@ -29,6 +30,7 @@ class _Lines(NamedTuple):
     """What belongs to one event loop: no other can use its connections."""
 
     loop: asyncio.AbstractEventLoop
+    url: str
     writer: Writer
     reader: Line
 
@@ -57,7 +59,10 @@ class Store:
             )
         return url
 
-    async def create(self, new: Sequence[NewTask]) -> Created:
+    async def create(self, new: Sequence[NewTask], on: Carrier | None = None) -> Created:
+        """Create tasks, on the caller's connection where there is one."""
+        if on is not None:
+            return await creation.add(on, new)
         return await self._lines().writer.create(new)
 
     async def find(self, id: TaskId) -> TaskView | None:
@@ -72,7 +77,10 @@ class Store:
     async def repeat(self, id: TaskId, new_id: TaskId) -> Status | None:
         return (await self._ask(lambda db: bulk.repeat(db, {id: new_id}))).get(id)
 
-    def create_sync(self, new: Sequence[NewTask]) -> Created:
+    def create_sync(self, new: Sequence[NewTask], on: SyncCarrier | None = None) -> Created:
+        """The twin of `create` for code without an event loop."""
+        if on is not None:
+            return creation.add_sync(on, new)
         return self._ask_sync(lambda db: creation.add_sync(db, new))
 
     def find_sync(self, id: TaskId) -> TaskView | None:
@@ -113,14 +121,15 @@ class Store:
         """The connections of the running event loop; those of one that has ended are let go."""
         loop = asyncio.get_running_loop()
         lines: _Lines | None = getattr(self._here, "lines", None)
-        if lines is not None and lines.loop is loop:
+        url = self.url()
+        if lines is not None and lines.loop is loop and lines.url == url:
             return lines
         if lines is not None:
             lines.writer.abandon()
             lines.reader.abandon()
-        url = self.url()
         self._here.lines = _Lines(
             loop,
+            url,
             Writer(url, rng=self._rng, patience=PATIENCE),
             Line(url, part="client", rng=self._rng, keys_only=False),
         )

@@ -172,6 +172,7 @@ class SyncLine:
         self._part = part
         self._rng = rng
         self._turn = threading.Lock()
+        self._url = ""
         self._db: SyncConnection | None = None
         self._warnings = 0
 
@@ -213,8 +214,10 @@ class SyncLine:
         return answer
 
     def _dial(self, url: str) -> SyncConnection:
+        if url != self._url:
+            self.close()
         if self._db is None or self._db.closed:
-            self._db = connect_sync(url, part=self._part)
+            self._url, self._db = url, connect_sync(url, part=self._part)
             self._db.add_notice_handler(self._hear_notice)
         return self._db
 

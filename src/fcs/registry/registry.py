@@ -1,6 +1,7 @@
 """The registry: which task types this process knows."""
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 from fcs.domain.errors import Problem, UnknownType
@@ -76,6 +77,18 @@ class Registry:
     def isolated(self) -> list[str]:
         """The types whose bodies run in child processes."""
         return [ty.name for ty in self if ty.isolation is Isolation.PROCESS]
+
+    def in_process(self) -> "Registry":
+        """The same, with no type in a process of its own: for tests."""
+        same = Registry()
+        same.middleware, same.replacements = self.middleware, self.replacements
+        for resource in self._resources:
+            same.add_resource(resource)
+        for task_type in self:
+            here = copy(task_type)
+            here.isolation = Isolation.LOOP if task_type.is_async else Isolation.THREAD
+            same.add(here)
+        return same
 
     def __contains__(self, ty: object) -> bool:
         return ty in self._types

@@ -1,0 +1,32 @@
+-- What tests ask of a database of their own.
+
+-- name: find_enqueued
+-- Tasks of a type, the newest first. `is_match` says whether the arguments named are as wanted.
+  select id,
+         args::text,
+         status::text,
+         queue,
+         priority,
+         scheduled_at,
+         not exists (
+             select
+               from jsonb_each(%(wanted)s::jsonb) as wanted
+              where args -> wanted.key is distinct from wanted.value
+         ) as is_match
+    from fcs.tasks
+   where ty = %(ty)s
+order by id desc
+   limit %(limit)s;
+
+-- name: left_due
+-- Tasks of these types that run or could run by now.
+  select id, ty, status::text
+    from fcs.tasks
+   where ty = any(%(types)s::text[])
+     and (status in ('dispatched', 'running') or due_at <= fcs.now())
+order by id
+   limit %(limit)s;
+
+-- name: find_clock
+-- How the clock of this database is made.
+select pg_get_functiondef('fcs.now()'::regprocedure);
