@@ -15,6 +15,7 @@ from fcs.http.door import Door
 from fcs.http.guard import Guard
 from fcs.http.health import Checks, Health
 from fcs.http.openapi import describe
+from fcs.http.queues import Queues
 from fcs.http.resource import Handler, Resource
 from fcs.http.schedules import Schedules
 from fcs.http.store import Store
@@ -43,6 +44,7 @@ def create_app(
     tasks = Tasks(registry=registry, store=store, new_id=new_id, body_bytes_max=body_bytes_max)
     acts = Acts(store=store, new_id=new_id, body_bytes_max=body_bytes_max)
     timed = Schedules(registry=registry, store=store, new_id=new_id, body_bytes_max=body_bytes_max)
+    queues = Queues(store=store, body_bytes_max=body_bytes_max)
     health = Health(checks)
     description = describe(registry, version=version)
     page = render(description)
@@ -64,6 +66,11 @@ def create_app(
         Route("/schedules/{name}/resume", Resource(POST=timed.resume)),
         Route("/schedules/{name}/run", Resource(POST=timed.run)),
         Route("/schedules/{name}/next", Resource(GET=timed.show_next)),
+        Route("/queues", Resource(GET=queues.list_all)),
+        Route("/queues/{name}", Resource(GET=queues.find, PATCH=queues.change)),
+        Route("/queues/{name}/pause", Resource(POST=queues.pause)),
+        Route("/queues/{name}/resume", Resource(POST=queues.resume)),
+        Route("/queues/{name}/depth", Resource(GET=queues.depth)),
         Route("/workers", Resource(GET=_workers(store))),
         Route("/healthz", Resource(GET=health.live)),
         Route("/readyz", Resource(GET=health.ready)),

@@ -1,9 +1,16 @@
 """Reading the body of a request: JSON, of bounded size. How long it may take, the server knows."""
 
+from typing import TypeVar
+
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from fcs.domain.errors import PayloadTooLarge
+from fcs.domain import json
+from fcs.domain.errors import InvalidInput, PayloadTooLarge, Problem
 from fcs.http.errors import UnsupportedMediaType
+from fcs.registry.problems import explain, find_problem, near_match
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 JSON = "application/json"
 
@@ -37,6 +44,24 @@ async def read_json_or_nothing(request: Request, *, bytes_max: int) -> bytes:
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return b""
     return await read_json(request, bytes_max=bytes_max)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """The body as a record, or `InvalidInput` that names the wrong field."""
+    json.parse(body)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        problem = find_problem(error)
+        known = kind.__struct_fields__
+        hint = near_match(problem.pointer[1:], known) or f"Known fields: {', '.join(known)}."
+        raise invalid(problem, hint) from None
+
+
+def invalid(problem: Problem, hint: str) -> InvalidInput:
+    return InvalidInput(
+        f"The request makes no sense: {explain(problem)}.", hint=hint, problems=[problem]
+    )
 
 
 def _check_type(given: str) -> None:

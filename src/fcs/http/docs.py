@@ -67,7 +67,7 @@ def _kind(name: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> s
 
 def _operations(paths: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for path, item in paths.items():
-        for method in ("get", "post", "delete"):
+        for method in ("get", "post", "patch", "delete"):
             if method in item:
                 operation = item[method]
                 answers = ", ".join(sorted(operation["responses"]))

@@ -10,8 +10,11 @@ from fcs.http.acts import BulkAnswer, BulkDocument, CancelDocument
 from fcs.http.keys import KEY_HEADER, REPLAYED_HEADER
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
 from fcs.http.query import FindQuery, TaskQuery
+from fcs.http.queue_openapi import RECORDS as QUEUE_RECORDS
+from fcs.http.queue_openapi import queue_paths
 from fcs.http.schedule_openapi import RECORDS as SCHEDULE_RECORDS
 from fcs.http.schedule_openapi import schedule_paths
+from fcs.http.schedule_wire import PauseDocument
 from fcs.http.wire import CreatedDocument, FullTaskDocument, NewTaskDocument, TaskDocument
 from fcs.registry import Registry
 from fcs.registry.schema import components
@@ -20,7 +23,7 @@ from fcs.registry.signature import DISCRIMINATOR
 _RECORDS = (
     NewTaskDocument, CreatedDocument, TaskDocument, FullTaskDocument, WorkerView, Attempt,
     CancelDocument, BulkDocument, BulkAnswer, ProblemDocument, TaskQuery, FindQuery,
-    *SCHEDULE_RECORDS,
+    *SCHEDULE_RECORDS, *QUEUE_RECORDS,
 )  # fmt: skip
 
 _ID = {
@@ -53,7 +56,9 @@ _VERBOSE = {
 def describe(registry: Registry, *, version: str) -> dict[str, Any]:
     """The whole description, ready to be written as JSON."""
     kinds, every, parts = components(registry, _RECORDS)
+    every, queued = every[: -len(QUEUE_RECORDS)], every[-len(QUEUE_RECORDS) :]
     records, scheduled = every[: -len(SCHEDULE_RECORDS)], every[-len(SCHEDULE_RECORDS) :]
+    pause = scheduled[SCHEDULE_RECORDS.index(PauseDocument)]
     new, created, task, full, worker, attempt, cancel, bulk, bulk_answer, problem = records[:-2]
     query, find = (parts.pop(ref["$ref"].rpartition("/")[2])["properties"] for ref in records[-2:])
     parts["Definition"] = _definition([kind["$ref"] for kind in kinds], registry.names())
@@ -71,7 +76,8 @@ def describe(registry: Registry, *, version: str) -> dict[str, Any]:
             new=new, created=created, task=task, full=full, worker=worker, query=query, find=find
         )
         | _acts(full=full, attempt=attempt, cancel=cancel, bulk=bulk, bulk_answer=bulk_answer)
-        | schedule_paths(scheduled, created),
+        | schedule_paths(scheduled, created)
+        | queue_paths(queued, pause),
         "components": {
             "schemas": parts,
             "responses": {"Problem": _answer("A problem", problem, MEDIA_TYPE)},

@@ -1,7 +1,7 @@
 """The requests about schedules."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -10,13 +10,12 @@ from starlette.responses import Response
 
 from fcs.database import backlog, schedules, timetable
 from fcs.database.connect import Connection
-from fcs.domain import json
 from fcs.domain.cron import Rule
 from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.ids import TaskId
 from fcs.domain.schedule import Definition, ScheduleView, check_name, defined
 from fcs.domain.task import NewTask
-from fcs.http.body import read_json, read_json_or_nothing
+from fcs.http.body import decode, invalid, read_json, read_json_or_nothing
 from fcs.http.creation import read_tasks
 from fcs.http.query import read_query
 from fcs.http.schedule_wire import (
@@ -32,9 +31,6 @@ from fcs.http.schedule_wire import (
 from fcs.http.store import Store
 from fcs.http.wire import CreatedDocument
 from fcs.registry import Registry
-from fcs.registry.problems import explain, find_problem, near_match
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -68,7 +64,7 @@ class Schedules:
         return _json([show(view) for view in page], headers=headers)
 
     async def create(self, request: Request) -> Response:
-        asked = _decode(await self._read(request), NewScheduleDocument)
+        asked = decode(await self._read(request), NewScheduleDocument)
         name = check_name(asked.name)
         draft = self._read_task(asked.task)
         definition = defined(asked.cron, asked.tz, asked.catch_up, draft)
@@ -80,7 +76,7 @@ class Schedules:
         return await self._answer(request, timetable.find)
 
     async def change(self, request: Request) -> Response:
-        asked = _decode(await self._read(request), ScheduleChangeDocument)
+        asked = decode(await self._read(request), ScheduleChangeDocument)
         draft = self._read_task(asked.task) if bytes(asked.task) else None
 
         def changed(view: ScheduleView) -> Definition:
@@ -101,7 +97,7 @@ class Schedules:
 
     async def pause(self, request: Request) -> Response:
         body = await read_json_or_nothing(request, bytes_max=self._body_bytes_max)
-        asked = _decode(body, PauseDocument) if body else PauseDocument()
+        asked = decode(body, PauseDocument) if body else PauseDocument()
         return await self._answer(
             request, lambda db, name: timetable.pause(db, name, by=asked.by, why=asked.why)
         )
@@ -122,7 +118,7 @@ class Schedules:
         return _json(preview(view.definition.rule, now, query.n))
 
     async def preview(self, request: Request) -> Response:
-        asked = _decode(await self._read(request), PreviewRequest)
+        asked = decode(await self._read(request), PreviewRequest)
         rule = Rule(asked.cron, asked.tz)
         return _json(preview(rule, await self._store.ask(backlog.now), asked.n))
 
@@ -144,25 +140,8 @@ class Schedules:
             ]
             raise
         if isinstance(task, list):
-            raise _invalid(Problem("/task", "expected an object"), "One kind of task a schedule.")
+            raise invalid(Problem("/task", "expected an object"), "One kind of task a schedule.")
         return task
-
-
-def _decode(body: bytes, kind: type[T]) -> T:
-    json.parse(body)
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        problem = find_problem(error)
-        known = kind.__struct_fields__
-        hint = near_match(problem.pointer[1:], known) or f"Known fields: {', '.join(known)}."
-        raise _invalid(problem, hint) from None
-
-
-def _invalid(problem: Problem, hint: str) -> InvalidInput:
-    return InvalidInput(
-        f"The request makes no sense: {explain(problem)}.", hint=hint, problems=[problem]
-    )
 
 
 def _root(request: Request) -> str:
