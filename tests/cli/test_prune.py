@@ -61,6 +61,20 @@ def test_only_the_statuses_that_are_named_go(fcs: Fcs, rows: Rows) -> None:
     assert left(rows) == {"succeeded": 990, "pending": 5}
 
 
+def test_the_space_goes_back_though_somebody_was_cut_off_before(
+    fcs: Fcs, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statistics know nothing of what has just been pruned."""
+    monkeypatch.setattr("fcs.domain.retention.WASTE_MIN", 20)
+    rows.execute(load("history")["fill"].encode(), {"tasks": 20_000})
+    rows.execute("vacuum analyze fcs.tasks")
+    rows.execute("delete from fcs.tasks where status = 'succeeded'")
+
+    said = fcs("prune", "-o", "json").json
+    assert said["tasks"]["succeeded"] == 0
+    assert said["bytes_after"] < said["bytes_before"] / 5
+
+
 def test_settings_say_how_long_what_is_kept(
     fcs: Fcs, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
