@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fcs import App
+import fcs
+from fcs import App, Backoff
 from fcs.node.clock import boot_seconds
 
 app = App()
@@ -29,6 +30,19 @@ def in_ledger(serial: int) -> Iterator[None]:
     yield
     # Not in a `finally`: a body that was cut short did not end.
     write_down("ended", serial, run)
+
+
+@contextmanager
+def attempt_in_ledger(serial: int) -> Iterator[int]:
+    """A body that may be tried several times; also how it left is written down."""
+    attempt = fcs.current().attempt
+    run = f"{serial}:{attempt}"
+    write_down("began", serial, run)
+    try:
+        yield attempt
+        write_down("ended", serial, run)
+    finally:
+        write_down("left", serial, run)
 
 
 def write_down(mark: str, serial: int, run: str) -> None:
@@ -81,6 +95,35 @@ def spin(serial: int, seconds: float) -> None:
         until = boot_seconds() + seconds
         while boot_seconds() < until:
             pass
+
+
+@app.task(max_attempts=3, backoff=Backoff(first=0.1, cap=0.5))
+async def episode(serial: int, ms: int, plan: str) -> int:
+    """Do what the plan says: an eventful life."""
+    with attempt_in_ledger(serial) as attempt:
+        await asyncio.sleep(ms / 1000)
+        return follow(plan, attempt)
+
+
+@app.task(max_attempts=3, backoff=Backoff(first=0.1, cap=0.5))
+def episode_in_thread(serial: int, ms: int, plan: str) -> int:
+    """The same, where nobody can interfere."""
+    with attempt_in_ledger(serial) as attempt:
+        fcs.current().sleep(ms / 1000)
+        return follow(plan, attempt)
+
+
+def follow(plan: str, attempt: int) -> int:
+    match plan:
+        case "fail":
+            raise ValueError("as planned")
+        case "fail once" if attempt == 1:
+            raise ValueError("as planned")
+        case "give up":
+            raise fcs.GiveUp("as planned")
+        case "snooze" if attempt <= 2:
+            raise fcs.Snooze("100ms")
+    return attempt
 
 
 newer = App()

@@ -1,0 +1,208 @@
+"""Ten thousand eventful lives while workers are killed: no start too many, no limit exceeded."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+from tests.system.harness import Cluster, Entry, Worker, eventually, new_task
+
+from fcs.database import tasks
+from fcs.domain.task import FINAL, NewTask, OnInterrupt
+
+pytestmark = pytest.mark.slow
+
+TASKS = 10_000
+LIMIT = 3
+PLANS = ["succeed"] * 6 + ["fail once", "fail", "give up", "snooze"]
+QUEUES = ["bulk"] * 16 + ["narrow", "keyed", "other", "other"]
+SLOTS = 16
+
+
+def test_ten_thousand_eventful_lives(database_url: str, tmp_path: Path) -> None:
+    rng = Random(20)
+    with Cluster(database_url, tmp_path) as cluster:
+        lay_down_limits(cluster)
+        cluster.start(workers=0)
+        nemesis = Nemesis(cluster, rng)
+        lives = [live(rng, serial) for serial in range(TASKS)]
+        nemesis.start()
+        for first in range(0, TASKS, 500):
+            create(cluster, lives[first : first + 500])
+        nemesis.join(cancel_from=[task.id for task in lives])
+        cluster.wait_until_settled()
+
+        rows = cluster.rows(
+            "select (args ->> 'serial')::int, queue, limit_key, status::text, attempt, max_attempts"
+            "  from fcs.tasks"
+        )
+        entries = cluster.ledger.entries()
+        assert len(rows) == TASKS
+        assert_no_start_too_many(rows, entries)
+        assert_told_the_truth(rows, entries)
+        assert_limits_kept(rows, entries, nemesis.killed_at)
+        assert_no_permit_leaked(cluster, tmp_path)
+
+
+def lay_down_limits(cluster: Cluster) -> None:
+    cluster.execute(
+        f"insert into fcs.queues (name, running_max) values ('narrow', {LIMIT});"
+        "insert into fcs.queues (name, key_running_max) values ('keyed', 1)"
+    )
+
+
+def live(rng: Random, serial: int) -> NewTask:
+    queue = rng.choice(QUEUES)
+    on_interrupt = rng.choice(list(OnInterrupt))
+    options = {
+        "max_attempts": rng.choice([1, 2, 3]),
+        "on_interrupt": on_interrupt,
+        "limit_key": f"key {rng.randrange(8)}" if queue == "keyed" else "",
+    }
+    return new_task(
+        rng.choice(["episode", "episode_in_thread"]),
+        serial,
+        queue=queue,
+        priority=rng.randrange(-20, 20),
+        options=options,
+        ms=rng.randrange(20),
+        plan=rng.choice(PLANS),
+    )
+
+
+def create(cluster: Cluster, lives: list[NewTask]) -> None:
+    with psycopg.connect(cluster.url, autocommit=True) as db:
+        tasks.create_sync(db, lives)
+
+
+class Nemesis:
+    """Kills workers and puts others in their place, the supervisor too; pauses a queue."""
+
+    def __init__(self, cluster: Cluster, rng: Random) -> None:
+        self._cluster, self._rng = cluster, rng
+        self._workers: list[Worker] = []
+        self.killed_at: dict[int, float] = {}
+        """When which process was gone, at the latest."""
+
+    def start(self) -> None:
+        self._workers = [self._cluster.work(slots=SLOTS) for _ in range(4)]
+        self._cluster.wait_for_workers(*self._workers)
+
+    def join(self, cancel_from: list[Any]) -> None:
+        """Do the worst for a while; between the blows, cancel some tasks."""
+        over = threading.Event()
+        cancelling = threading.Thread(target=self._cancel, args=(cancel_from, over))
+        cancelling.start()
+        try:
+            for blow in range(6):
+                time.sleep(1)
+                self._replace(self._rng.randrange(len(self._workers)))
+                self._pause(blow % 2 == 0)
+                if blow == 3:
+                    self._replace_supervisor()
+        finally:
+            over.set()
+            cancelling.join()
+
+    def _replace(self, which: int) -> None:
+        process = self._workers[which].process
+        process.kill()
+        self.killed_at[process.pid] = time.time()
+        self._workers[which] = self._cluster.work(slots=SLOTS)
+
+    def _replace_supervisor(self) -> None:
+        supervisor = next(p for p in self._cluster.processes if "supervise" in p.name)
+        supervisor.kill()
+        self._cluster.supervise()
+
+    def _pause(self, pause: bool) -> None:
+        moment = "fcs.now()" if pause else "null"
+        self._cluster.execute(
+            f"insert into fcs.queues (name, paused_at) values ('other', {moment})"
+            f" on conflict (name) do update set paused_at = {moment};"
+            "select pg_notify('fcs_supervisor', 'queues')"
+        )
+
+    def _cancel(self, ids: list[Any], over: threading.Event) -> None:
+        rng = Random(21)
+        with psycopg.connect(self._cluster.url, autocommit=True) as db:
+            while not over.wait(0.1):
+                tasks.cancel_sync(db, rng.sample(ids, 10), reason="chance")
+
+
+def assert_no_start_too_many(rows: Iterable[tuple[Any, ...]], entries: list[Entry]) -> None:
+    """ONCE, for each attempt; and no more attempts than the task may have."""
+    began = Counter(entry.run for entry in entries if entry.mark == "began")
+    assert [run for run, count in began.items() if count > 1] == []
+
+    starts = Counter(entry.serial for entry in entries if entry.mark == "began")
+    for serial, _, _, _, attempt, max_attempts in rows:
+        assert starts[serial] <= attempt <= max_attempts
+
+
+def assert_told_the_truth(rows: Iterable[tuple[Any, ...]], entries: list[Entry]) -> None:
+    """Every task is final; what succeeded did return, what did not begin never ran."""
+    ended = {entry.run for entry in entries if entry.mark == "ended"}
+    for serial, _, _, status, attempt, _ in rows:
+        assert status in FINAL
+        if status == "succeeded":
+            assert f"{serial}:{attempt}" in ended
+        if status in ("failed", "cancelled"):
+            assert f"{serial}:{attempt}" not in ended
+
+
+def assert_limits_kept(
+    rows: Iterable[tuple[Any, ...]], entries: list[Entry], killed_at: dict[int, float]
+) -> None:
+    scopes = {serial: (queue, key) for serial, queue, key, *_ in rows}
+    assert (
+        most_at_once(entries, killed_at, {s for s in scopes if scopes[s][0] == "narrow"}) <= LIMIT
+    )
+    for key in {scope for scope in scopes.values() if scope[0] == "keyed"}:
+        assert most_at_once(entries, killed_at, {s for s in scopes if scopes[s] == key}) <= 1
+
+
+def most_at_once(entries: list[Entry], killed_at: dict[int, float], serials: set[int]) -> int:
+    """How many bodies of these tasks ran at the same moment, at the most."""
+    moments: list[tuple[float, int]] = []
+    open_runs: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.serial not in serials:
+            continue
+        if entry.mark == "began":
+            moments.append((entry.real_time, 1))
+            open_runs[entry.run] = entry
+        elif entry.mark == "left":
+            moments.append((entry.real_time, -1))
+            del open_runs[entry.run]
+    # Those of a killed process came to no end of their own.
+    moments += [(killed_at[entry.pid], -1) for entry in open_runs.values()]
+    running = most = 0
+    for _, change in sorted(moments):
+        running += change
+        most = max(most, running)
+    return most
+
+
+def assert_no_permit_leaked(cluster: Cluster, folder: Path) -> None:
+    """After all that, the limit lets through as many as before, and no more."""
+    gate = folder / "gate"
+    serials = range(TASKS, TASKS + LIMIT + 1)
+    cluster.create("hold", serials, queue="narrow", gate=str(gate))
+
+    def begun() -> set[int]:
+        return set(serials) & cluster.ledger.begun().keys()
+
+    started = eventually(begun, until=lambda serials: len(serials) >= LIMIT)
+    # What would have to wait does wait, though slots are free: a task of another queue passes it.
+    cluster.create("nap", [TASKS + 100])
+    cluster.ledger.wait_begun(TASKS + 100)
+    assert begun() == started
+    gate.touch()
+    cluster.wait_until_settled()
+    cluster.wait_for_status("succeeded", *serials)
