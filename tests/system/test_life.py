@@ -3,7 +3,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from tests.system.harness import Cluster, Entry, Worker, eventually, new_task
 
 from fcs.database import tasks
+from fcs.domain.ids import TaskId
 from fcs.domain.task import FINAL, NewTask, OnInterrupt
 
 pytestmark = pytest.mark.slow
@@ -22,6 +25,10 @@ LIMIT = 3
 PLANS = ["succeed"] * 6 + ["fail once", "fail", "give up", "snooze"]
 QUEUES = ["bulk"] * 16 + ["narrow", "keyed", "other", "other"]
 SLOTS = 16
+BLOWS = 8
+BLOW_PAUSE = 1.0
+PAUSE = 0.15
+"""Seconds between two blows, and between two creates of 250 tasks."""
 
 
 def test_ten_thousand_eventful_lives(database_url: str, tmp_path: Path) -> None:
@@ -29,12 +36,12 @@ def test_ten_thousand_eventful_lives(database_url: str, tmp_path: Path) -> None:
     with Cluster(database_url, tmp_path) as cluster:
         lay_down_limits(cluster)
         cluster.start(workers=0)
-        nemesis = Nemesis(cluster, rng)
         lives = [live(rng, serial) for serial in range(TASKS)]
-        nemesis.start()
-        for first in range(0, TASKS, 500):
-            create(cluster, lives[first : first + 500])
-        nemesis.join(cancel_from=[task.id for task in lives])
+        nemesis = Nemesis(cluster, rng, cancel_from=[task.id for task in lives])
+        with nemesis.at_work():
+            for first in range(0, TASKS, 250):
+                create(cluster, lives[first : first + 250])
+                time.sleep(PAUSE)
         cluster.wait_until_settled()
 
         rows = cluster.rows(
@@ -70,7 +77,7 @@ def live(rng: Random, serial: int) -> NewTask:
         queue=queue,
         priority=rng.randrange(-20, 20),
         options=options,
-        ms=rng.randrange(20),
+        ms=rng.randrange(20) if rng.random() < 0.95 else rng.randrange(1_500),
         plan=rng.choice(PLANS),
     )
 
@@ -83,31 +90,36 @@ def create(cluster: Cluster, lives: list[NewTask]) -> None:
 class Nemesis:
     """Kills workers and puts others in their place, the supervisor too; pauses a queue."""
 
-    def __init__(self, cluster: Cluster, rng: Random) -> None:
-        self._cluster, self._rng = cluster, rng
+    def __init__(self, cluster: Cluster, rng: Random, *, cancel_from: list[TaskId]) -> None:
+        self._cluster, self._rng, self._ids = cluster, rng, cancel_from
         self._workers: list[Worker] = []
         self.killed_at: dict[int, float] = {}
         """When which process was gone, at the latest."""
 
-    def start(self) -> None:
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Do the worst while the block runs, and on until every blow has fallen."""
         self._workers = [self._cluster.work(slots=SLOTS) for _ in range(4)]
         self._cluster.wait_for_workers(*self._workers)
-
-    def join(self, cancel_from: list[Any]) -> None:
-        """Do the worst for a while; between the blows, cancel some tasks."""
         over = threading.Event()
-        cancelling = threading.Thread(target=self._cancel, args=(cancel_from, over))
+        cancelling = threading.Thread(target=self._cancel, args=(over,))
         cancelling.start()
         try:
-            for blow in range(6):
-                time.sleep(1)
-                self._replace(self._rng.randrange(len(self._workers)))
-                self._pause(blow % 2 == 0)
-                if blow == 3:
-                    self._replace_supervisor()
+            with ThreadPoolExecutor(1) as arm:
+                blows = arm.submit(self._strike)
+                yield
+                blows.result()
         finally:
             over.set()
             cancelling.join()
+
+    def _strike(self) -> None:
+        for blow in range(BLOWS):
+            time.sleep(BLOW_PAUSE)
+            self._replace(self._rng.randrange(len(self._workers)))
+            self._pause(blow % 2 == 0)
+            if blow == BLOWS // 2:
+                self._replace_supervisor()
 
     def _replace(self, which: int) -> None:
         process = self._workers[which].process
@@ -128,11 +140,11 @@ class Nemesis:
             "select pg_notify('fcs_supervisor', 'queues')"
         )
 
-    def _cancel(self, ids: list[Any], over: threading.Event) -> None:
+    def _cancel(self, over: threading.Event) -> None:
         rng = Random(21)
         with psycopg.connect(self._cluster.url, autocommit=True) as db:
             while not over.wait(0.1):
-                tasks.cancel_sync(db, rng.sample(ids, 10), reason="chance")
+                tasks.cancel_sync(db, rng.sample(self._ids, 10), reason="chance")
 
 
 def assert_no_start_too_many(rows: Iterable[tuple[Any, ...]], entries: list[Entry]) -> None:
