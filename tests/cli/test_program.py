@@ -21,6 +21,7 @@ NOWHERE = "postgres://ann:canary@127.0.0.1:1/nothing"
 # Each with arguments that are right as far as can be told without a database.
 ASKING = [
     ["init", "--check"],
+    ["why", "01"],
     ["status"],
     ["workers"],
     ["task", "create", "baz"],

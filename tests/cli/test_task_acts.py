@@ -194,3 +194,16 @@ def test_run_prints_what_the_body_returned_and_nothing_else(
     id = put(rows, status="succeeded", result=result)
     wait_for_result(Common(database=database_url), TaskId(id), None)
     assert capfd.readouterr().out == printed
+
+
+# --- why ---
+
+
+def test_why_says_cause_and_remedy(fcs: Fcs, rows: Rows) -> None:
+    id = put(rows, "\x1b[2Jbazz")
+    first, second, third = fcs("why", id).out.splitlines()
+    assert "no supervisor" in first
+    assert second.startswith("remedy: Start one:  fcs supervise")
+    assert third == "also:   no worker is live"
+    assert fcs("why", id, "-o", "json").json["code"] == "no_supervisor"
+    assert "there is no task" in fcs("why", uuid4()).fails(4)

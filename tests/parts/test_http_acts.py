@@ -390,3 +390,15 @@ async def test_what_is_wrong_with_a_bulk_act_is_named(
     answer = await refuser.client.post("/tasks/bulk", json=body)
     assert_problem(answer, 422, "validation_failed", place)
     assert answer.json()["hint"]
+
+
+# --- why ---
+
+
+async def test_why_a_task_does_not_run_is_said(service: Service) -> None:
+    task_id = await create(service, delay="1h")
+    found = (await service.client.get(f"/tasks/{task_id}/why")).json()
+    assert list(found) == ["code", "cause", "remedy", "details", "also"]
+    assert found["code"] == "scheduled"
+    assert "no_supervisor" in [other["code"] for other in found["also"]]
+    assert_problem(await service.client.get(f"/tasks/{STRANGER}/why"), 404, "not_found")

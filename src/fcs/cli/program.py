@@ -17,6 +17,7 @@ VERBS = {
     "work": "Run a worker, which runs tasks and may answer HTTP.",
     "task": "Create tasks, look at them, wait for them.",
     "schedule": "Create tasks again and again, by the rules of cron.",
+    "why": "Say why a task is not running, and what would change that.",
     "status": "Show the cluster at a glance, and what is wrong with it.",
     "workers": "List the workers.",
     "prune": "Delete final tasks that are past their time.",

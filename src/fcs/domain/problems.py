@@ -104,7 +104,7 @@ def _without_worker(live: Sequence[WorkerSeen]) -> Iterator[ClusterProblem]:
 def _unknown_types(
     waiting: Sequence[WaitingLane], live: Sequence[WorkerSeen], count_max: int
 ) -> Iterator[ClusterProblem]:
-    known = _types(live)
+    known = types_of(live)
     counts: Counter[str] = Counter()
     for head in waiting:
         if head.lane.ty not in known:
@@ -113,7 +113,7 @@ def _unknown_types(
         yield ClusterProblem(
             "unknown_type",
             f"{_tasks(count, count_max)} of type {ty!r}, which no live worker knows",
-            _did_you_mean(ty, known)
+            did_you_mean(ty, known)
             + "Start a worker with the --app that has this type; one that runs since before the"
             " type was written has to be started anew.",
         )
@@ -122,18 +122,18 @@ def _unknown_types(
 def _unserved_queues(
     waiting: Sequence[WaitingLane], live: Sequence[WorkerSeen], count_max: int
 ) -> Iterator[ClusterProblem]:
-    known = _types(live)
+    known = types_of(live)
     counts: Counter[tuple[str, str]] = Counter()
     for head in waiting:
         queue, ty = head.lane.queue, head.lane.ty
-        if ty in known and not _able(head.lane, live):
+        if ty in known and not able(head.lane, live):
             counts[queue, ty] += head.due + head.scheduled
     for (queue, ty), count in sorted(counts.items()):
         yield ClusterProblem(
             "unserved_queue",
             f"{_tasks(count, count_max)} in queue {queue!r}, which no live worker that knows"
             f" type {ty!r} serves",
-            _did_you_mean(queue, _queues(live))
+            did_you_mean(queue, queues_of(live))
             + f"Start a worker with --queue {queue}, or without --queue: it serves every queue.",
         )
 
@@ -141,16 +141,16 @@ def _unserved_queues(
 def _late(
     waiting: Sequence[WaitingLane], live: Sequence[WorkerSeen], now: datetime
 ) -> Iterator[ClusterProblem]:
-    heads = [head for head in waiting if head.oldest_due_at and _able(head.lane, live)]
+    heads = [head for head in waiting if head.oldest_due_at and able(head.lane, live)]
     oldest = min(heads, key=_oldest_due_at, default=None)
     if oldest is None:
         return
     late = (now - _oldest_due_at(oldest)).total_seconds()
     if late < LATE_AFTER:
         return
-    able = _able(oldest.lane, live)
-    slots = sum(worker.slots_total for worker in able)
-    free = slots - sum(worker.slots_busy for worker in able)
+    capable = able(oldest.lane, live)
+    slots = sum(worker.slots_total for worker in capable)
+    free = slots - sum(worker.slots_busy for worker in capable)
     yield ClusterProblem(
         "late",
         f"a task of type {oldest.lane.ty!r} in queue {oldest.lane.queue!r} has been due for"
@@ -199,7 +199,7 @@ def _tasks(count: int, count_max: int) -> str:
     return "1 task waits" if count == 1 else f"{count:,} tasks wait"
 
 
-def _able(lane: Lane, live: Sequence[WorkerSeen]) -> list[WorkerSeen]:
+def able(lane: Lane, live: Sequence[WorkerSeen]) -> list[WorkerSeen]:
     return [
         worker
         for worker in live
@@ -207,15 +207,15 @@ def _able(lane: Lane, live: Sequence[WorkerSeen]) -> list[WorkerSeen]:
     ]
 
 
-def _types(live: Sequence[WorkerSeen]) -> list[str]:
+def types_of(live: Sequence[WorkerSeen]) -> list[str]:
     return sorted({ty for worker in live for ty in worker.types})
 
 
-def _queues(live: Sequence[WorkerSeen]) -> list[str]:
+def queues_of(live: Sequence[WorkerSeen]) -> list[str]:
     return sorted({queue for worker in live for queue in worker.queues})
 
 
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
+def did_you_mean(name: str, known: Sequence[str]) -> str:
     return "".join(f"Did you mean {near!r}? " for near in get_close_matches(name[:200], known, n=1))
 
 

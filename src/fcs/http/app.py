@@ -55,6 +55,7 @@ def create_app(
         Route("/tasks/{id}/attempts", Resource(GET=tasks.attempts)),
         Route("/tasks/{id}/cancel", Resource(POST=acts.cancel)),
         Route("/tasks/{id}/retry", Resource(POST=acts.retry)),
+        Route("/tasks/{id}/why", Resource(GET=tasks.explain)),
         Route("/tasks/{id}", Resource(GET=tasks.find, DELETE=tasks.delete)),
         Route("/schedules", Resource(GET=timed.list_page, POST=timed.create)),
         Route("/schedules/preview", Resource(POST=timed.preview)),

@@ -6,6 +6,7 @@ from typing import Any
 from fcs.database.insights import WorkerView
 from fcs.domain.keys import LENGTH_MAX
 from fcs.domain.task import Attempt
+from fcs.domain.why import Why
 from fcs.http.acts import BulkAnswer, BulkDocument, CancelDocument
 from fcs.http.keys import KEY_HEADER, REPLAYED_HEADER
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
@@ -22,7 +23,7 @@ from fcs.registry.signature import DISCRIMINATOR
 
 _RECORDS = (
     NewTaskDocument, CreatedDocument, TaskDocument, FullTaskDocument, WorkerView, Attempt,
-    CancelDocument, BulkDocument, BulkAnswer, ProblemDocument, TaskQuery, FindQuery,
+    CancelDocument, BulkDocument, BulkAnswer, Why, ProblemDocument, TaskQuery, FindQuery,
     *SCHEDULE_RECORDS, *QUEUE_RECORDS,
 )  # fmt: skip
 
@@ -59,8 +60,9 @@ def describe(registry: Registry, *, version: str) -> dict[str, Any]:
     every, queued = every[: -len(QUEUE_RECORDS)], every[-len(QUEUE_RECORDS) :]
     records, scheduled = every[: -len(SCHEDULE_RECORDS)], every[-len(SCHEDULE_RECORDS) :]
     pause = scheduled[SCHEDULE_RECORDS.index(PauseDocument)]
-    new, created, task, full, worker, attempt, cancel, bulk, bulk_answer, problem = records[:-2]
-    query, find = (parts.pop(ref["$ref"].rpartition("/")[2])["properties"] for ref in records[-2:])
+    *records, query, find = records
+    new, created, task, full, worker, attempt, cancel, bulk, bulk_answer, why, problem = records
+    query, find = (parts.pop(ref["$ref"].rpartition("/")[2])["properties"] for ref in (query, find))
     parts["Definition"] = _definition([kind["$ref"] for kind in kinds], registry.names())
     _name_moments(parts)
     return {
@@ -75,7 +77,8 @@ def describe(registry: Registry, *, version: str) -> dict[str, Any]:
         "paths": _paths(
             new=new, created=created, task=task, full=full, worker=worker, query=query, find=find
         )
-        | _acts(full=full, attempt=attempt, cancel=cancel, bulk=bulk, bulk_answer=bulk_answer)
+        | _acts(full=full, cancel=cancel, bulk=bulk, bulk_answer=bulk_answer)
+        | _questions(attempt=attempt, why=why)
         | schedule_paths(scheduled, created)
         | queue_paths(queued, pause),
         "components": {
@@ -205,8 +208,36 @@ def _paths(
     }
 
 
-def _acts(*, full: Any, attempt: Any, cancel: Any, bulk: Any, bulk_answer: Any) -> dict[str, Any]:
-    """What acts on tasks that are there, and what became of their runs."""
+def _questions(*, attempt: Any, why: Any) -> dict[str, Any]:
+    """What more can be asked about a task."""
+    return {
+        "/tasks/{id}/attempts": {
+            "parameters": [_ID],
+            "get": {
+                "operationId": "listAttempts",
+                "summary": "List the last hundred runs of a task, in their order",
+                "responses": {
+                    "200": _answer("The runs", {"type": "array", "items": attempt}),
+                    **_problems("not_found", "database_unavailable"),
+                },
+            },
+        },
+        "/tasks/{id}/why": {
+            "parameters": [_ID],
+            "get": {
+                "operationId": "explainTask",
+                "summary": "Say why a task is not running, and what would change that",
+                "responses": {
+                    "200": _answer("The cause", why),
+                    **_problems("not_found", "database_unavailable"),
+                },
+            },
+        },
+    }
+
+
+def _acts(*, full: Any, cancel: Any, bulk: Any, bulk_answer: Any) -> dict[str, Any]:
+    """What acts on tasks that are there."""
     body_problems = ("invalid_json", "too_large", "unsupported_media_type", "validation_failed")
     return {
         "/tasks/bulk": {
@@ -219,17 +250,6 @@ def _acts(*, full: Any, attempt: Any, cancel: Any, bulk: Any, bulk_answer: Any) 
                     **_problems(*body_problems, "database_unavailable"),
                 },
             }
-        },
-        "/tasks/{id}/attempts": {
-            "parameters": [_ID],
-            "get": {
-                "operationId": "listAttempts",
-                "summary": "List the last hundred runs of a task, in their order",
-                "responses": {
-                    "200": _answer("The runs", {"type": "array", "items": attempt}),
-                    **_problems("not_found", "database_unavailable"),
-                },
-            },
         },
         "/tasks/{id}/cancel": {
             "parameters": [_ID],

@@ -10,6 +10,7 @@ from uuid import UUID
 from fcs.database import bulk, insights, tasks
 from fcs.database.connect import Connection
 from fcs.database.creation import Created
+from fcs.database.explaining import explain_task
 from fcs.database.insights import WorkerView
 from fcs.database.line import is_passing
 from fcs.database.lines import Lines
@@ -18,6 +19,7 @@ from fcs.database.writer import Writer
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Attempt, NewTask, Status, TaskView
+from fcs.domain.why import Why
 from fcs.http.endings import Endings
 
 _LINES = 3
@@ -66,6 +68,9 @@ class Store:
 
     async def list_attempts(self, id: TaskId) -> list[Attempt]:
         return await self.ask(lambda db: insights.list_attempts(db, id))
+
+    async def explain(self, id: TaskId) -> Why | None:
+        return await self.ask(lambda db: explain_task(db, id))
 
     async def cancel(self, id: TaskId, reason: str) -> tuple[Status | None, TaskView | None]:
         """The status in which the task was found, and what it is now."""

@@ -95,6 +95,13 @@ class Tasks:
             raise missing(task_id)
         return answer(attempts)
 
+    async def explain(self, request: Request) -> Response:
+        task_id = id_of(request)
+        why = await self._store.explain(task_id)
+        if why is None:
+            raise missing(task_id)
+        return answer(why)
+
     async def delete(self, request: Request) -> Response:
         task_id = id_of(request)
         found = await self._store.delete(task_id)
