@@ -49,6 +49,7 @@ async def test_what_waits_is_cancelled_at_once(db: Connection) -> None:
     cancelled = await row(db, 1)
     assert cancelled["status"] == "cancelled"
     assert cancelled["error"] == "cancelled before it started: no need"
+    assert cancelled["cancel_reason"] == "no need"
     assert cancelled["updated_at"] == cancelled["cancel_requested_at"] == NOON + SECOND
     assert cancelled["cancel_level"] == StopLevel.BEFORE_START
     assert cancelled["due_at"] is None
@@ -62,7 +63,9 @@ async def test_what_is_on_its_way_is_cancelled_and_comes_off_its_workers_account
 
     assert await cancel(db, 1) == {1: Status.DISPATCHED}
 
-    assert await status(db, 1) == "cancelled"
+    cancelled = await row(db, 1)
+    assert cancelled["status"] == "cancelled"
+    assert (cancelled["worker_id"], cancelled["incarnation"]) == (None, None)
     assert (await worker_row(db, 7))["tasks_sent"] == 1
     assert await tasks.fetch(db, W, [task_id(1)], limit=10) == []
     assert await runs.begin(db, W, [beginning(1)]) == set()
@@ -120,10 +123,14 @@ async def test_many_at_once_and_some_that_are_not_there(db: Connection) -> None:
     await add_tasks(db, 1)
     await add_dispatched(db, 7, 2)
     await add_running(db, 7, 3)
+    await add_tasks(db, 5)
+    await add_running(db, 7, 6)
+    bystanders = [await row(db, 5), await row(db, 6)]
 
     found = await cancel(db, 1, 2, 3, 4)
 
     assert found == {1: Status.PENDING, 2: Status.DISPATCHED, 3: Status.RUNNING}
+    assert [await row(db, 5), await row(db, 6)] == bystanders
     assert await cancel(db) == {}
 
 
