@@ -33,16 +33,52 @@ class Row(NamedTuple):
     silent: float = 0.5
 
 
+class Ruled(NamedTuple):
+    name: str = "default"
+    due: int = 0
+    paused_at: datetime | None = None
+    paused_by: str = ""
+    paused_why: str = ""
+
+
 def lane(ty: str = "send_mail", queue: str = "default") -> Lane:
     return Lane(queue, ty, 0)
 
 
 def look(
-    *heads: Head, workers: Sequence[Row] = (Row(),), supervisors: int = 1, now: datetime = NOON
+    *heads: Head,
+    workers: Sequence[Row] = (Row(),),
+    supervisors: int = 1,
+    now: datetime = NOON,
+    queues: Sequence[Ruled] = (),
 ) -> list[ClusterProblem]:
     return find_problems(
-        heads, workers, supervisors=supervisors, now=now, lease=5.0, count_max=COUNT_MAX
+        heads,
+        workers,
+        supervisors=supervisors,
+        now=now,
+        lease=5.0,
+        count_max=COUNT_MAX,
+        queues=queues,
     )
+
+
+def test_what_waits_in_a_limited_queue_is_not_late() -> None:
+    head = Head(lane(), due=1, oldest_due_at=NOON)
+
+    assert codes(look(head, now=NOON + 60 * SECOND)) == ["late"]
+    assert look(head, now=NOON + 60 * SECOND, queues=[Ruled(due=1)]) == []
+
+
+def test_tasks_that_wait_in_a_paused_queue_are_told_who_holds_them_back() -> None:
+    paused = Ruled(due=2, paused_at=NOON, paused_by="ann", paused_why="it is down")
+
+    [problem] = look(now=NOON + 300 * SECOND, queues=[paused])
+    assert problem.message == (
+        "2 tasks wait in queue 'default', which was paused by ann 5 min ago (it is down)"
+    )
+    assert "fcs queue resume default" in problem.hint
+    assert look(queues=[Ruled(paused_at=NOON)]) == []
 
 
 def codes(problems: Sequence[ClusterProblem]) -> list[str]:

@@ -8,10 +8,13 @@ import msgspec
 
 from fcs.cli.common import Common
 from fcs.cli.output import columns, paint, pairs
+from fcs.cli.queue.form import in_words as limits_in_words
+from fcs.cli.queue.form import paused
 from fcs.cli.text import cut, printable
-from fcs.database import backlog, insights
+from fcs.database import backlog, insights, queues
 from fcs.database.connect import Connection
 from fcs.database.insights import LaneWaiting, WorkerView
+from fcs.database.queues import QueueView
 from fcs.domain.ids import ENTROPY_BYTES, uuid7
 from fcs.domain.problems import ClusterProblem, find_problems, in_words
 from fcs.domain.task import Status
@@ -26,6 +29,8 @@ class Glance(NamedTuple):
     supervisors: int
     workers: list[WorkerView]
     waiting: list[LaneWaiting]
+    queues: list[QueueView]
+    """Those that are paused or limited."""
     in_hand: Mapping[Status, int]
     last_hour: Mapping[Status, int]
     problems: list[ClusterProblem]
@@ -37,6 +42,7 @@ async def look(db: Connection, *, lease: float) -> Glance:
     supervisors = await insights.supervisors(db)
     workers = await insights.list_workers(db)
     waiting = await insights.waiting(db, await backlog.lanes(db, limit=LANES_MAX))
+    ruled = await queues.look(db, [rules.queue for rules in await queues.rules(db)])
     an_hour_ago = uuid7(round((now - _HOUR).timestamp() * 1_000), bytes(ENTROPY_BYTES))
     problems = find_problems(
         waiting,
@@ -45,12 +51,14 @@ async def look(db: Connection, *, lease: float) -> Glance:
         now=now,
         lease=lease,
         count_max=insights.COUNT_MAX,
+        queues=ruled,
     )
     return Glance(
         now,
         supervisors,
         workers,
         waiting,
+        ruled,
         await insights.in_hand(db),
         await insights.recent(db, since=an_hour_ago),
         problems,
@@ -68,6 +76,7 @@ def document(glance: Glance) -> dict[str, Any]:
              "oldest_due_at": head.oldest_due_at}
             for head in glance.waiting
         ],
+        "queues": [msgspec.structs.asdict(queue) for queue in glance.queues],
         "in_hand": glance.in_hand,
         "last_hour": glance.last_hour,
         "problems": [problem._asdict() for problem in glance.problems],
@@ -86,11 +95,24 @@ def show(common: Common, glance: Glance) -> str:
         ("in hand", _by_status(glance.in_hand)),
         ("last hour", _by_status(glance.last_hour) + " (of the tasks created in it)"),
     ]
-    parts = [pairs(counts)]
+    parts = [pairs([*counts, *_rules(glance.queues)])]
     if glance.waiting:
         parts.append(_lanes(glance.waiting, glance.now))
     parts.append(_problems(common, glance.problems))
     return "\n\n".join(parts)
+
+
+def _rules(queues: Sequence[QueueView]) -> list[tuple[str, object]]:
+    """A line for each queue that is paused or limited."""
+    rules: list[tuple[str, object]] = []
+    for queue in queues:
+        whole = limits_in_words(queue.running_max, queue.rate, queue.burst)
+        each = limits_in_words(queue.key_running_max, queue.key_rate, queue.key_burst)
+        since = paused(queue)
+        parts = [whole, f"each key {each}" if each else "", f"paused {since}" if since else ""]
+        said = "; ".join(filter(None, parts))
+        rules.append((f"queue {cut(queue.name, 30)}", f"{said} ({queue.held} held)"))
+    return rules[:LANES_SHOWN]
 
 
 def _lanes(waiting: Sequence[LaneWaiting], now: datetime) -> str:

@@ -59,6 +59,26 @@ def queue(text: str) -> str:
         raise click.BadParameter(f"{error} {error.hint}") from None
 
 
+def count_or_none(text: str) -> int | str:
+    """A limit that is a number, or the word `none`."""
+    if text == "none" or re.fullmatch(r"[0-9]{1,9}", text):
+        return text if text == "none" else int(text)
+    raise click.BadParameter(f"{text!r} is neither a number nor none.")
+
+
+def rate_or_none(text: str) -> float | str:
+    """Starts in a second, or the word `none`."""
+    from fcs.domain.errors import InvalidInput
+    from fcs.domain.queues import rate_of
+
+    if text == "none":
+        return text
+    try:
+        return rate_of(text)
+    except InvalidInput as error:
+        raise click.BadParameter(f"{error} {error.hint}") from None
+
+
 def limit_key(text: str) -> str:
     """What tasks share a limit by."""
     from fcs.domain.errors import InvalidInput

@@ -59,6 +59,21 @@ class WorkerSeen(Protocol):
     def silent(self) -> float: ...
 
 
+class QueueSeen(Protocol):
+    """A queue that somebody has paused or limited."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def due(self) -> int: ...
+    @property
+    def paused_at(self) -> datetime | None: ...
+    @property
+    def paused_by(self) -> str: ...
+    @property
+    def paused_why(self) -> str: ...
+
+
 def find_problems(
     waiting: Sequence[WaitingLane],
     workers: Sequence[WorkerSeen],
@@ -67,6 +82,7 @@ def find_problems(
     now: datetime,
     lease: float,
     count_max: int,
+    queues: Sequence[QueueSeen],
 ) -> list[ClusterProblem]:
     """Everything that is wrong, the gravest first.
 
@@ -77,7 +93,11 @@ def find_problems(
     if live:
         problems += _unknown_types(waiting, live, count_max)
         problems += _unserved_queues(waiting, live, count_max)
-        problems += _late(waiting, live, now) if supervisors else []
+        # Who waits in a paused or limited queue waits because somebody wanted it so.
+        meant = {queue.name for queue in queues}
+        others = [head for head in waiting if head.lane.queue not in meant]
+        problems += _late(others, live, now) if supervisors else []
+    problems += _paused(queues, now, count_max)
     problems += _silent(workers, lease)
     problems += _lost(workers)
     return problems
@@ -159,6 +179,21 @@ def _late(
         if free > 0
         else f"All {slots} slots for it are busy: start more workers, or give them more --slots.",
     )
+
+
+def _paused(queues: Sequence[QueueSeen], now: datetime, count_max: int) -> Iterator[ClusterProblem]:
+    for queue in queues:
+        if queue.paused_at is None or not queue.due:
+            continue
+        since = in_words((now - queue.paused_at).total_seconds())
+        by = f" by {queue.paused_by}" if queue.paused_by else ""
+        why = f" ({queue.paused_why})" if queue.paused_why else ""
+        yield ClusterProblem(
+            "paused_queue",
+            f"{_tasks(queue.due, count_max)} in queue {queue.name!r}, which was paused{by} {since}"
+            f" ago{why}",
+            f"When it may go on:  fcs queue resume {queue.name}",
+        )
 
 
 def _silent(workers: Sequence[WorkerSeen], lease: float) -> Iterator[ClusterProblem]:

@@ -1,9 +1,11 @@
 -- Queues: pause, limits, and what waits and runs in them.
 
 -- name: rules
--- What the supervisor must know of the queues that have a row.
+-- What holds something back: the queues that are paused or limited.
   select name, paused_at is not null, running_max, rate, burst, key_running_max, key_rate, key_burst
     from fcs.queues
+   where paused_at is not null
+      or num_nonnulls(running_max, rate, key_running_max, key_rate) > 0
 order by name;
 
 -- name: held_in
