@@ -16,6 +16,8 @@ TABLES = (
     "queues",
     "late_reports",
     "keys",
+    "dependencies",
+    "unsettled",
     "schedules",
     "fires",
     "declarations",

@@ -43,6 +43,9 @@ async def test_a_new_task_is_pending_and_due_now(db: Connection) -> None:
         "cancel_reason": None,
         "cancel_level": None,
         "key": None,
+        "open_needs": None,
+        "needs_may_fail": False,
+        "is_needed": False,
     }
 
 

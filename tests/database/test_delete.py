@@ -18,6 +18,7 @@ from tests.database.scene import (
 
 from fcs.database import runs, tasks
 from fcs.database.connect import Connection
+from fcs.database.tasks import Deletion
 from fcs.domain.task import Status
 
 
@@ -29,7 +30,7 @@ async def _workers(db: Connection) -> None:
 async def test_a_pending_task_is_deleted(db: Connection) -> None:
     await add_tasks(db, 1, 2)
 
-    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Status.PENDING}
+    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Deletion(Status.PENDING, False)}
     assert [await status(db, n) for n in (1, 2)] == [None, "pending"]
 
 
@@ -38,7 +39,7 @@ async def test_a_dispatched_task_comes_off_the_account_of_its_worker(db: Connect
     await add_dispatched(db, 7, 1, 2)
     await add_dispatched(db, 8, 3)
 
-    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Status.DISPATCHED}
+    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Deletion(Status.DISPATCHED, False)}
     assert [(await worker_row(db, n))["tasks_sent"] for n in (7, 8)] == [1, 1]
     assert await runs.begin(db, incarnation(7), [beginning(1)]) == set()
 
@@ -47,7 +48,7 @@ async def test_a_dispatched_task_comes_off_the_account_of_its_worker(db: Connect
 async def test_a_final_task_is_deleted(db: Connection, end: Status) -> None:
     await add_final(db, 7, 1, end)
 
-    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): end}
+    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Deletion(end, False)}
     assert (await worker_row(db, 7))["tasks_sent"] == 1
 
 
@@ -55,7 +56,7 @@ async def test_a_running_task_is_not_deleted(db: Connection) -> None:
     """F-19: the seed allows it; then its end hits nothing, and its history is gone."""
     await add_running(db, 7, 1)
 
-    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Status.RUNNING}
+    assert await tasks.delete(db, [task_id(1)]) == {task_id(1): Deletion(Status.RUNNING, False)}
     assert await status(db, 1) == "running"
     assert (await worker_row(db, 7))["tasks_sent"] == 1
 
@@ -74,7 +75,7 @@ async def test_many_are_deleted_together_save_those_that_run(db: Connection) -> 
 
     found = await tasks.delete(db, [task_id(n) for n in (1, 2, 3, 4, 5)])
 
-    assert {id.int: str(status) for id, status in found.items()} == {
+    assert {id.int: str(held.status) for id, held in found.items()} == {
         1: "pending", 2: "dispatched", 3: "dispatched", 4: "running",
     }  # fmt: skip
     assert [await status(db, n) for n in (1, 2, 3, 4)] == [None, None, None, "running"]

@@ -20,7 +20,7 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import bulk, creation, retention, runs, tasks
+from fcs.database import bulk, creation, retention, runs, settling, tasks
 from fcs.database.connect import Connection
 from fcs.database.runs import Again, Evidence
 from fcs.database.tasks import Overdue
@@ -32,6 +32,18 @@ Act = Callable[[Connection], Awaitable[Any]]
 
 OUCH = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch")
 ID = task_id(1)
+
+
+async def settle(db: Connection) -> None:
+    """With a needed task that is gone."""
+    await db.execute("insert into fcs.unsettled (task_id) values (%s)", [task_id(3)])
+    await db.execute("insert into fcs.dependencies values (%s, %s, true)", [ID, task_id(3)])
+    await db.execute(
+        "update fcs.tasks set open_needs = 1, due_at = null where id = %s and status = 'pending'",
+        [ID],
+    )
+    assert (await settling.settle(db)).notes == 1
+
 
 STATEMENTS: dict[str, list[Act]] = {
     "create": [lambda db: tasks.create(db, [new(1)])],
@@ -55,6 +67,7 @@ STATEMENTS: dict[str, list[Act]] = {
             db, Stretch(UUID(int=0), ID), dict.fromkeys(FINAL, NOON + SECOND)
         )
     ],
+    "settle": [settle],
     "delete": [lambda db: tasks.delete(db, [ID])],
 }
 

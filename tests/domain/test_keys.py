@@ -11,7 +11,7 @@ from tests.domain.samples import NOON, task_id
 
 from fcs.domain.errors import InvalidInput
 from fcs.domain.keys import LENGTH_MAX, check_key, fingerprint
-from fcs.domain.task import NewTask, OnInterrupt
+from fcs.domain.task import NewTask, OnInterrupt, WhenNeedsFail
 
 TASK = NewTask(task_id(1), "resize", b'{"photo": "a", "width": 5}')
 
@@ -26,6 +26,8 @@ OTHERS: dict[str, Any] = {
     "timeout": 1.0,
     "on_interrupt": OnInterrupt.RETRY,
     "limit_key": "ann",
+    "after": (task_id(3),),
+    "when_needs_fail": WhenNeedsFail.RUN,
 }
 
 
@@ -56,6 +58,11 @@ def test_who_asks_and_under_which_key_does_not_count() -> None:
 def test_the_order_of_names_does_not_count() -> None:
     turned = replace(TASK, args=b'{"width":5,"photo":"a"}')
     assert fingerprint([TASK]) == fingerprint([turned])
+
+
+def test_the_order_of_needed_tasks_does_not_count() -> None:
+    one, other = (replace(TASK, after=tuple(map(task_id, ids))) for ids in ((3, 4), (4, 3)))
+    assert fingerprint([one]) == fingerprint([other])
 
 
 def test_a_moment_is_the_same_moment_in_every_zone() -> None:

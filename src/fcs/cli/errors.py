@@ -44,6 +44,8 @@ EXIT_CODES: Final = {
     "migration_changed": NOT_READY,
     "not_found": NOT_FOUND,
     "wrong_status": CONFLICT,
+    "needs_not_found": NOT_FOUND,
+    "task_needed": CONFLICT,
     "key_reused": CONFLICT,
     "key_in_flight": CONFLICT,
     "schedule_exists": CONFLICT,

@@ -14,13 +14,14 @@ from fcs.database import tasks
 from fcs.database.carrier import Carrier, Rows, SyncCarrier, carrier_of, sync_carrier_of
 from fcs.database.connect import Connection
 from fcs.database.sql import load
-from fcs.domain.errors import KeyInFlight, KeyReused
+from fcs.domain.errors import KeyInFlight, KeyReused, NeedsNotFound, Problem
 from fcs.domain.ids import TaskId
 from fcs.domain.keys import fingerprint
 from fcs.domain.task import NewTask
 
 _SQL = load("creation")
 _json = msgspec.json.Encoder()
+_MISSING_SHOWN = 5
 _LOCK_TIMEOUT: Final = "55P03"
 
 
@@ -33,7 +34,7 @@ class Created(NamedTuple):
 
 def is_linked(new: Sequence[NewTask]) -> bool:
     """Whether a request needs the longer statement."""
-    return any(task.key is not None for task in new)
+    return any(task.key is not None or task.after for task in new)
 
 
 async def add(connection: Connection | Carrier, new: Sequence[NewTask]) -> Created:
@@ -58,8 +59,8 @@ def add_sync(connection: psycopg.Connection[Any] | SyncCarrier, new: Sequence[Ne
 async def create_linked(db: Connection | Carrier, new: Sequence[NewTask]) -> Created:
     """Create the tasks of a request, or find those that its key stands for.
 
-    Raises `KeyReused` when that was another request, and `KeyInFlight` when its transaction has
-    not ended yet. Nothing is created then.
+    Raises `KeyReused` when that was another request, `KeyInFlight` when its transaction has not
+    ended yet, and `NeedsNotFound` when a needed task is not there. Nothing is created then.
     """
     try:
         return _answer(new, await carrier_of(db).run(_SQL["create_linked"], _request(new)))
@@ -104,13 +105,27 @@ def _request(new: Sequence[NewTask]) -> Mapping[str, str]:
 
 
 def _answer(new: Sequence[NewTask], rows: Rows) -> Created:
-    [(ids, is_reused, *_)] = rows
+    [(ids, is_reused, missing, *_)] = rows
     if is_reused:
         raise KeyReused(
             f"key {new[0].key!r} was used before, for another request: it stands for task {ids[0]}",
             hint="Give a new request a new key; under the same key ask for exactly the same.",
         )
-    return Created(ids, is_replay=ids[0] != new[0].id)
+    is_replay = ids[0] != new[0].id
+    if missing and not is_replay:
+        raise _not_found(missing)
+    return Created(ids, is_replay)
+
+
+def _not_found(missing: Sequence[TaskId]) -> NeedsNotFound:
+    shown = ", ".join(str(id) for id in missing[:_MISSING_SHOWN])
+    more = f" and {len(missing) - _MISSING_SHOWN} more" if len(missing) > _MISSING_SHOWN else ""
+    message = f"it is to wait for tasks that are not there: {shown}{more}"
+    return NeedsNotFound(
+        f"The task cannot be created: {message}.",
+        hint="A task can only wait for one that was created before it; that may have been deleted.",
+        problems=[Problem("/after", message)],
+    )
 
 
 def _is_lock_timeout(error: BaseException | None) -> bool:

@@ -66,7 +66,8 @@ class Sweep:
             case Action.CANCEL:
                 found = await tasks.cancel(db, ids, reason=self._reason)
             case Action.DELETE:
-                found = await tasks.delete(db, ids)
+                deletions = await tasks.delete(db, ids)
+                found = {id: held.status for id, held in deletions.items() if held.is_done}
             case Action.RETRY:
                 # The same new ids when it is sent again: nothing is created twice.
                 copies = {id: self._copies.setdefault(id, self._new_id()) for id in ids}

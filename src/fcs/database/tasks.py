@@ -70,6 +70,18 @@ class Overdue(NamedTuple):
     age: float
 
 
+class Deletion(NamedTuple):
+    """How a task was found that was to be deleted."""
+
+    status: Status
+    is_awaited: bool
+    """Whether another task waits for its end."""
+
+    @property
+    def is_done(self) -> bool:
+        return self.status is not Status.RUNNING and not self.is_awaited
+
+
 class Reaped(NamedTuple):
     """What became of the tasks of a lost process. `retried` are among the `returned`."""
 
@@ -210,13 +222,14 @@ async def reap(db: Connection, incarnation: Incarnation, *, reason: str) -> Reap
     return reaped
 
 
-async def delete(db: Connection, ids: Sequence[TaskId]) -> dict[TaskId, Status]:
-    """Remove tasks; those that run stay.
+async def delete(db: Connection, ids: Sequence[TaskId]) -> dict[TaskId, Deletion]:
+    """Remove tasks; those that run stay, and those that others wait for.
 
-    Returns the status in which each was found; a task that was not there is not among them.
+    Returns how each was found; a task that was not there is not among them.
     """
     cursor = await db.execute(_SQL["delete"], {"task_ids": list(ids)})
-    return {id: Status(status) for id, status in await cursor.fetchall()}
+    found = await cursor.fetchall()
+    return {id: Deletion(Status(status), is_awaited) for id, status, is_awaited in found}
 
 
 async def cancel(db: Connection, ids: Sequence[TaskId], *, reason: str) -> dict[TaskId, Status]:

@@ -77,6 +77,18 @@ class WrongStatus(FcsError):
     code = "wrong_status"
 
 
+class NeedsNotFound(InvalidInput):
+    """A task was to wait for another one that is not there."""
+
+    code = "needs_not_found"
+
+
+class TaskNeeded(FcsError):
+    """Other tasks wait for the end of that one, or have yet to hear of it."""
+
+    code = "task_needed"
+
+
 class KeyReused(FcsError):
     """The idempotency key was used before, for something else."""
 

@@ -2,6 +2,7 @@
 
     tasks ID ID …          these tasks are new, or pending again (to the supervisor)
     scan                   tasks came in that are too many to name (to the supervisor)
+    settle                 needed tasks have ended, or are newly needed (to the supervisor)
     rescan                 tasks came back that are too many to name (to the supervisor)
     workers                a worker joined, drains or left (to the supervisor)
     schedules              a schedule was made, changed or removed (to the supervisor)
@@ -40,6 +41,11 @@ class Rescan:
 
 
 @dataclass(frozen=True, slots=True)
+class Settle:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class WorkersChanged:
     pass
 
@@ -60,7 +66,14 @@ class CancelAsked:
 
 
 Hint = (
-    TasksNamed | Scan | Rescan | WorkersChanged | SchedulesChanged | QueuesChanged | WorkerReported
+    TasksNamed
+    | Scan
+    | Rescan
+    | Settle
+    | WorkersChanged
+    | SchedulesChanged
+    | QueuesChanged
+    | WorkerReported
 )
 
 
@@ -83,6 +96,8 @@ def parse_for_supervisor(payload: str) -> Hint | None:
                 return Scan()
             case "rescan", []:
                 return Rescan()
+            case "settle", []:
+                return Settle()
             case "workers", []:
                 return WorkersChanged()
             case "schedules", []:

@@ -33,7 +33,7 @@ def check_key(key: str) -> str:
 def fingerprint(tasks: Sequence[NewTask]) -> str:
     """A hash over what a request asks for: the same for two that ask for the same.
 
-    The ids do not count, nor the key, nor the order of names in an object.
+    The ids do not count, nor the key, nor the order of names in an object or of needed tasks.
     """
     asked = json.dumps([_asked(task) for task in tasks], sort_keys=True, separators=(",", ":"))
     return blake2b(asked.encode(), digest_size=16).hexdigest()
@@ -51,4 +51,6 @@ def _asked(task: NewTask) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
+    if isinstance(value, tuple):
+        return sorted(str(id) for id in value)
     return str(value) if isinstance(value, Enum) else value

@@ -89,6 +89,8 @@ MOVES: Final[tuple[Move, ...]] = (
          (*_HELD, "retry_interrupted", "max_attempts")),
     Move("cancel", Status.PENDING, Status.CANCELLED, Actor.CLIENT, "cancel", ("id", "status")),
     Move("cancel", Status.DISPATCHED, Status.CANCELLED, Actor.CLIENT, "cancel", ("id", "status")),
+    Move("settle", Status.PENDING, Status.CANCELLED, Actor.SUPERVISOR, "settle",
+         ("id", "status", "open_needs")),
     Move("delete", Status.PENDING, None, Actor.CLIENT, "delete", ("id", "status")),
     Move("delete", Status.DISPATCHED, None, Actor.CLIENT, "delete", ("id", "status")),
     *(
@@ -116,6 +118,15 @@ class OnInterrupt(StrEnum):
     """The body may run again, as long as attempts are left."""
 
 
+class WhenNeedsFail(StrEnum):
+    """What becomes of a task when one that it needs ends without success."""
+
+    CANCEL = "cancel"
+    """It is cancelled, and so is what needs it in turn."""
+    RUN = "run"
+    """It runs all the same, once all have ended."""
+
+
 class StopLevel(StrEnum):
     """How a task was brought to stop: what it took."""
 
@@ -136,6 +147,7 @@ class NewTask(msgspec.Struct, frozen=True):
     `delay` and `timeout` are in seconds: the delay counts from the creation, by the database's
     clock, the timeout from the begin of each run. `limit_key` names what the task shares a
     limit with, "" nothing. `key` is that of the request, the same for all its tasks.
+    `after` names the tasks that have to end first.
     """
 
     id: TaskId
@@ -150,6 +162,8 @@ class NewTask(msgspec.Struct, frozen=True):
     on_interrupt: OnInterrupt = OnInterrupt.INTERRUPT
     limit_key: str = ""
     key: str | None = None
+    after: tuple[TaskId, ...] = ()
+    when_needs_fail: WhenNeedsFail = WhenNeedsFail.CANCEL
 
 
 class LateReport(msgspec.Struct, frozen=True):

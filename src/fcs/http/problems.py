@@ -46,6 +46,16 @@ KINDS = {
     "wrong_status": Kind(
         409, "Wrong status", "The status of the task does not allow that, now or ever."
     ),
+    "needs_not_found": Kind(
+        422, "Needs not found",
+        "`after` names tasks that are not there. A task can only wait for one that was created "
+        "before it; that may have been deleted since.",
+    ),
+    "task_needed": Kind(
+        409, "Task needed",
+        "Other tasks wait for the end of this one. Delete or cancel those first, or delete it "
+        "when it has ended.",
+    ),
     "key_reused": Kind(
         422, "Key reused",
         "The Idempotency-Key was used before, for another request. Send a new request under a "

@@ -15,6 +15,7 @@ from fcs.database.insights import WorkerView
 from fcs.database.line import is_passing
 from fcs.database.lines import Lines
 from fcs.database.sweep import Sweep
+from fcs.database.tasks import Deletion
 from fcs.database.writer import Writer
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.ids import TaskId
@@ -93,8 +94,8 @@ class Store:
     async def step(self, sweep: Sweep) -> None:
         await self.ask(sweep.step)
 
-    async def delete(self, id: TaskId) -> Status | None:
-        """Return the status in which the task was found; if that is running, it stays."""
+    async def delete(self, id: TaskId) -> Deletion | None:
+        """Return how the task was found."""
         return (await self.ask(lambda db: tasks.delete(db, [id]))).get(id)
 
     async def list_workers(self) -> list[WorkerView]:

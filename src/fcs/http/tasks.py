@@ -6,9 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fcs.database.creation import Created
-from fcs.domain.errors import WrongStatus
+from fcs.domain.errors import TaskNeeded, WrongStatus
 from fcs.domain.ids import TaskId
-from fcs.domain.task import Status
 from fcs.http.body import read_json
 from fcs.http.creation import read_tasks
 from fcs.http.ids import id_of, missing
@@ -107,7 +106,12 @@ class Tasks:
         found = await self._store.delete(task_id)
         if found is None:
             raise missing(task_id)
-        if found is Status.RUNNING:
+        if found.is_awaited:
+            raise TaskNeeded(
+                f"Other tasks wait for the end of task {task_id}.",
+                hint="Delete or cancel those first, or delete it when it has ended.",
+            )
+        if not found.is_done:
             raise WrongStatus(
                 f"Task {task_id} is running; only tasks that are not can be deleted.",
                 hint=f"Cancel it first (POST /tasks/{task_id}/cancel), or wait for its end.",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from random import Random
 
-from fcs.database import backlog, creation, queues, tasks, workers
+from fcs.database import backlog, creation, queues, settling, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.line import is_passing
 from fcs.database.mail import Inbox, listen
@@ -38,6 +38,7 @@ from fcs.domain.hints import (
     Rescan,
     Scan,
     SchedulesChanged,
+    Settle,
     TasksNamed,
     WorkersChanged,
     parse_for_supervisor,
@@ -105,6 +106,7 @@ class Session:
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
         self._next_fire = self._next_settle = at()
+        self._is_unsettled = False
         self._garbage = 0
         self._garbage_logged = -GARBAGE_LOG_INTERVAL
 
@@ -128,6 +130,8 @@ class Session:
         while True:
             await self._hear()
             await self._keep_times()
+            if self._is_unsettled:
+                await self._settle()
             at = self._at()
             plan = self._supervisor.plan(self._clock.now(at), at=at)
             # In this order: what is being handed out must not be read as waiting once more.
@@ -157,6 +161,8 @@ class Session:
                     self._supervisor.learn(report, at=self._at())
                 case Scan():
                     look_further = True
+                case Settle():
+                    self._is_unsettled = True
                 case Rescan():
                     self._next_rescan = self._at()
                 case WorkersChanged() | QueuesChanged():
@@ -181,6 +187,13 @@ class Session:
         # Those that did not fit in come at the next look, and after the last the first again.
         self._lanes_after = lanes[-1] if len(lanes) == LANES_MAX else None
         self._supervisor.learn(LanesListed(lanes), at=self._at())
+
+    async def _settle(self) -> None:
+        """One step; what is left waits its turn, for others want to be served as well."""
+        marked = await settling.mark_needed(self._db)
+        notes, due = await settling.settle(self._db)
+        self._supervisor.learn(TasksFound(due), at=self._at())
+        self._is_unsettled = marked + notes > 0
 
     async def _keep_times(self) -> None:
         if self._at() >= self._next_survey:
@@ -243,6 +256,7 @@ class Session:
     async def _rescan(self) -> None:
         """Read every lane from its head: for lost hints, and for what committed late."""
         began = self._at()
+        self._is_unsettled = True
         await upkeep.reap_strangers(self._db)
         self._supervisor.start_over()
         await self._look_further()
@@ -275,6 +289,8 @@ class Session:
             await self._find([assignment.task.id for assignment in lost])
 
     def _until_next(self, wake_at: datetime | None) -> float:
+        if self._is_unsettled:
+            return 0.0
         at = self._at()
         moments = [self._next_survey - at, self._next_rescan - at, self._next_fire - at]
         if wake_at is not None:

@@ -20,8 +20,9 @@ from fcs.database.connect import Connection
 from fcs.database.line import Line, is_passing
 from fcs.database.migrate import check_schema
 from fcs.database.sweep import Sweep
+from fcs.database.tasks import Deletion
 from fcs.domain.bulk import Action, Filter
-from fcs.domain.errors import DatabaseUnavailable, FcsError, InvalidInput, WrongStatus
+from fcs.domain.errors import DatabaseUnavailable, FcsError, InvalidInput, TaskNeeded, WrongStatus
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Status
 
@@ -70,8 +71,8 @@ def _act_on_named(common: Common, action: Action, choice: Choice, reason: str) -
                 found = await tasks.cancel(db, ids, reason=reason)
                 return [_cancelled(id, found.get(id)) for id in ids]
             case Action.DELETE:
-                found = await tasks.delete(db, ids)
-                return [_deleted(id, found.get(id)) for id in ids]
+                deletions = await tasks.delete(db, ids)
+                return [_deleted(id, deletions.get(id)) for id in ids]
             case Action.RETRY:
                 copies = {id: new_task_id() for id in ids}
                 found = await repeat(db, copies)
@@ -97,10 +98,15 @@ def _cancelled(id: TaskId, status: Status | None) -> Told | FcsError:
     return {"id": id, "found": status, "cancelled": status is not Status.RUNNING}
 
 
-def _deleted(id: TaskId, status: Status | None) -> Told | FcsError:
-    if status is None:
+def _deleted(id: TaskId, deletion: Deletion | None) -> Told | FcsError:
+    if deletion is None:
         return missing(id)
-    if status is Status.RUNNING:
+    if deletion.is_awaited:
+        return TaskNeeded(
+            f"other tasks wait for the end of task {id}",
+            hint="Delete or cancel those first, or delete it when it has ended.",
+        )
+    if not deletion.is_done:
         return WrongStatus(
             f"task {id} is running; only tasks that are not can be deleted",
             hint=f"Cancel it first:  fcs task cancel {id}",

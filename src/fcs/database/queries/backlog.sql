@@ -79,11 +79,13 @@ select lane.no, task.id, task.due_at
        ) as task;
 
 -- name: find
--- The named tasks, as far as they are still pending: what a hint was about.
+-- The named tasks, as far as they are still pending and wait for nothing but their time: what a
+-- hint was about.
 select id, queue, ty, priority, limit_key, due_at
   from fcs.tasks
  where id = any(%(task_ids)b::uuid[])
-   and status = 'pending';
+   and status = 'pending'
+   and coalesce(open_needs, 0) = 0;
 
 -- name: now
 -- The database's clock.

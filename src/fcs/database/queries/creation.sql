@@ -1,10 +1,13 @@
--- Creating tasks that are tied to something: to the key of their request. What is tied to
--- nothing is created by the quicker statement in tasks.sql.
+-- Creating tasks that are tied to something: to the key of their request, or to tasks that they
+-- need. What is tied to nothing is created by the quicker statement in tasks.sql.
 
 -- name: create_linked
 -- Add the tasks of one request, or find that its key has been used. Whoever comes second waits
 -- for the first to commit, but not for long; the caller's own patience is put back afterwards.
 -- What the key holds is answered: the tasks are new if that names them.
+--
+-- Nothing is created either where a needed task is not there. Those that are there are only looked
+-- at: a success stays one, and of the others a note is left, which settling.sql sees to.
 with durable as (select fcs.durably()),
 patience as (
     select current_setting('lock_timeout') as usual,
@@ -34,16 +37,40 @@ wanted as (
                    timeout      real,
                    on_interrupt text,
                    limit_key    text,
-                   key          text
+                   key          text,
+                   after        uuid[],
+                   when_needs_fail text
                )
            ) with ordinality as wanted
 ),
 asked_for as (select array(select id from wanted order by ordinality) as ids),
+needed as (
+    select distinct
+           fresh.id as task_id,
+           needs_id,
+           (select status from fcs.tasks where tasks.id = needs_id) as status
+      from (
+               select wanted.id, wanted.after
+                 from wanted
+                where (select tasks.id from fcs.tasks where tasks.id = wanted.id) is null
+           ) as fresh,
+           unnest(fresh.after) as needs_id
+),
+missing as (select distinct needs_id from needed where status is null),
+counted as (
+      select task_id, count(*) filter (where status <> 'succeeded') as open_needs
+        from needed
+    group by task_id
+),
 held as (
     insert into fcs.keys as keys (key, fingerprint, task_ids, created_at)
          select key, fingerprint, ids, fcs.now()
            from request, asked_for
           where key is not null
+            and (
+                not exists (select from missing)
+                or exists (select from fcs.keys where keys.key = request.key)
+            )
     on conflict (key) do update
             set key = excluded.key
       returning keys.task_ids, keys.fingerprint
@@ -51,9 +78,9 @@ held as (
 created as (
     insert into fcs.tasks (
                     id, ty, args, queue, priority, max_attempts, timeout, retry_interrupted, limit_key,
-                    scheduled_at, created_at, updated_at, due_at, key
+                    scheduled_at, created_at, updated_at, due_at, key, open_needs, needs_may_fail
                 )
-         select id,
+         select wanted.id,
                 ty,
                 args,
                 coalesce(queue, 'default'),
@@ -65,12 +92,33 @@ created as (
                 coalesce(scheduled_at, fcs.now() + make_interval(secs => delay)),
                 fcs.now(),
                 fcs.now(),
-                greatest(scheduled_at, fcs.now() + make_interval(secs => delay), fcs.now()),
-                key
+                case
+                    when coalesce(counted.open_needs, 0) = 0
+                    then greatest(scheduled_at, fcs.now() + make_interval(secs => delay), fcs.now())
+                end,
+                key,
+                counted.open_needs,
+                coalesce(when_needs_fail, '') = 'run'
            from wanted
+           left join counted on counted.task_id = wanted.id
           where not exists (select from held, asked_for where held.task_ids <> asked_for.ids)
+            and not exists (select from missing)
     on conflict (id) do nothing
-      returning id
+      returning id, due_at
+),
+linked as (
+    insert into fcs.dependencies (task_id, needs_id, is_open)
+         select task_id, needs_id, needed.status <> 'succeeded'
+           from needed
+           join created on created.id = needed.task_id
+),
+noted as (
+    insert into fcs.unsettled (task_id)
+         select distinct needs_id
+           from needed
+           join created on created.id = needed.task_id
+          where needed.status <> 'succeeded'
+      returning task_id
 ),
 hint as (
     select pg_notify(
@@ -78,10 +126,16 @@ hint as (
                case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end
            )
       from created
+     where due_at is not null
+    having count(*) > 0
+    union all
+    select pg_notify('fcs_supervisor', 'settle')
+      from noted
     having count(*) > 0
 )
 select coalesce(held.task_ids, asked_for.ids) as task_ids,
        coalesce(held.fingerprint <> request.fingerprint, false) as is_reused,
+       array(select needs_id from missing order by needs_id) as missing,
        set_config('lock_timeout', patience.usual, true),
        (select count(*) from hint)
   from patience, request, asked_for

@@ -23,8 +23,8 @@ order by id
 
 -- name: prune
 -- Delete the ripe tasks of a stretch of ids; what hangs on them goes along. A status without a
--- moment is kept, and so is every one that is not named here. Nothing is lost if a crash undoes
--- it: the next round deletes them again.
+-- moment is kept, and so is every one that is not named here, and what others still wait for.
+-- Nothing is lost if a crash undoes it: the next round deletes them again.
 with lazy as (select fcs.lazily()),
 pruned as (
     delete from fcs.tasks
@@ -37,6 +37,7 @@ pruned as (
                                        when 'interrupted' then %(interrupted)s::timestamptz
                                        when 'cancelled' then %(cancelled)s::timestamptz
                                    end
+            and not exists (select from fcs.dependencies where needs_id = tasks.id and is_open)
       returning tasks.status
 )
   select status::text, count(*)
@@ -55,6 +56,7 @@ group by status;
                           when 'interrupted' then %(interrupted)s::timestamptz
                           when 'cancelled' then %(cancelled)s::timestamptz
                       end
+   and not exists (select from fcs.dependencies where needs_id = tasks.id and is_open)
 group by status;
 
 -- name: overripe

@@ -367,7 +367,7 @@ select id,
   from found;
 
 -- name: delete
--- Remove tasks unless they are running. Answers with the status in which each was found. A
+-- Remove tasks unless they are running, or awaited by others. Answers with how each was found. A
 -- dispatched one comes off its worker's account.
 with durable as (select fcs.durably()),
 named as (
@@ -388,7 +388,17 @@ holder as (
          for no key update
 ),
 found as (
-      select tasks.id, tasks.status, tasks.incarnation
+      select tasks.id,
+             tasks.status,
+             tasks.incarnation,
+             (
+                 select true
+                   from fcs.dependencies
+                  where needs_id = tasks.id
+                    and is_open
+                    and (select status from fcs.tasks as dependant where dependant.id = dependencies.task_id) = 'pending'
+                  limit 1
+             ) is true as is_awaited
         from (select count(*) from holder) as locked,
              named
         join fcs.tasks on tasks.id = named.task_id
@@ -400,14 +410,15 @@ deleted as (
           using found
           where tasks.id = found.id
             and found.status <> 'running'
+            and not found.is_awaited
 ),
 unsent as (
     update fcs.workers
        set tasks_sent = tasks_sent - counted.tasks
-      from (select incarnation, count(*) as tasks from found where status = 'dispatched' group by incarnation) as counted
+      from (select incarnation, count(*) as tasks from found where status = 'dispatched' and not is_awaited group by incarnation) as counted
      where workers.incarnation = counted.incarnation
 )
-select id, status::text from found;
+select id, status::text, is_awaited from found;
 
 -- name: held
 -- What this process holds, by its own row: for a worker that missed a hint or an answer.
