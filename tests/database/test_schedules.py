@@ -104,6 +104,29 @@ async def test_if_one_dies_half_way_the_other_fires(stage: Stage) -> None:
     assert len(await rows(stage.observer, "select from fcs.fires")) == 1
 
 
+async def test_without_its_tasks_no_schedule_moves_on(clean: Connection) -> None:
+    """Whatever stops a supervisor between the two."""
+    await freeze(clean, NOON)
+    await timetable.create(clean, "hourly", HOURLY)
+    await freeze(clean, NOON + HOUR)
+    await clean.execute(
+        """
+        create function stop() returns trigger language plpgsql as
+            $$ begin raise 'the supervisor is gone' using errcode = 'admin_shutdown'; end $$;
+        create trigger stop before insert on fcs.tasks for each row execute function stop()
+        """
+    )
+    try:
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            await fire(clean)
+        assert await next_fire_at(clean) == NOON + HOUR
+        assert await rows(clean, "select from fcs.fires") == []
+    finally:
+        await clean.execute("drop function stop cascade")
+    await fire(clean)
+    assert len(await made(clean)) == 1
+
+
 async def test_many_supervisors_at_once_make_one_task_each_time(stage: Stage) -> None:
     for n in range(1, 6):
         for db in (stage.one, stage.two, stage.observer):
@@ -221,23 +244,30 @@ async def test_a_change_while_it_rests_does_not_wake_it(db: Connection) -> None:
     assert (await timetable.resume(db, "hourly")).next_fire_at == NOON + 21 * HOUR
 
 
-async def test_a_change_that_was_overtaken_looks_again(stage: Stage) -> None:
-    """Or it would write the moment of a rule that is not there any more."""
-    slow = [DAILY]
+async def change(db: Connection) -> object:
+    return await timetable.change(db, "hourly", lambda _: DAILY)
 
-    async def change(db: Connection) -> object:
-        def changed(_: object) -> Definition:
-            return slow[0]
 
-        return await timetable.change(db, "hourly", changed)
+async def pause(db: Connection) -> object:
+    return await timetable.pause(db, "hourly", by="ann", why="")
 
-    async def pause(db: Connection) -> object:
-        return await timetable.pause(db, "hourly", by="ann", why="")
 
-    outcome = await stage.play(pause, change)
-    assert outcome.waited
+async def resume(db: Connection) -> object:
+    return await timetable.resume(db, "hourly")
+
+
+async def test_a_change_that_was_overtaken_by_a_pause_looks_again(stage: Stage) -> None:
+    assert (await stage.play(pause, change)).waited
     view = await timetable.find(stage.observer, "hourly")
     assert (view.definition.cron, view.next_fire_at) == (DAILY.cron, None)
+
+
+async def test_a_resume_that_was_overtaken_by_a_change_looks_again(stage: Stage) -> None:
+    """Or it would write the moment of a rule that is not there any more."""
+    await pause(stage.observer)
+    await freeze(stage.one, NOON + HOUR + SECOND)
+    assert (await stage.play(change, resume)).waited
+    assert await next_fire_at(stage.observer) == NOON + 21 * HOUR
 
 
 async def test_a_schedule_can_be_run_beside_its_rule(db: Connection) -> None:
@@ -345,6 +375,18 @@ async def test_what_was_not_said_for_long_is_new_when_it_is_said_again(db: Conne
     await timetable.settle(db, forget_after=60)
     await declare(db, 3, HOURLY)
     assert await says(db) == (HOURLY.cron, 1)
+
+
+async def test_what_live_workers_say_is_never_forgotten(db: Connection) -> None:
+    await add_workers(db, 1, 2, 3)
+    await declare(db, 1, HOURLY)
+    await freeze(db, NOON + SECOND)
+    await declare(db, 2, DAILY)
+    for days in range(1, 4):
+        await freeze(db, NOON + days * DAY)
+        await timetable.settle(db, forget_after=2 * 86_400)
+    await declare(db, 3, HOURLY)
+    assert await says(db) == (DAILY.cron, 1)
 
 
 async def test_what_nobody_declares_goes_on(db: Connection) -> None:

@@ -180,6 +180,14 @@ async def test_what_is_not_there_is_not_found(service: Service) -> None:
         )
 
 
+async def test_a_name_that_cannot_be_is_not_found(service: Service) -> None:
+    for name in ("%00", "a%20b", "%F0%9F%90%98", "x" * 201):
+        answer = await service.client.get(f"/schedules/{name}")
+        assert_problem(answer, 404, "not_found")
+        answer = await service.client.post(f"/schedules/{name}/pause")
+        assert_problem(answer, 404, "not_found")
+
+
 async def test_a_row_that_was_spoilt_by_hand_spoils_no_list(
     service: Service, db: Connection
 ) -> None:

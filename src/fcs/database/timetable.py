@@ -17,13 +17,14 @@ from fcs.database.connect import Connection
 from fcs.database.schedules import Declaration
 from fcs.domain.errors import DeclaredInCode, InvalidInput, ScheduleExists, ScheduleNotFound
 from fcs.domain.ids import Incarnation, TaskId
-from fcs.domain.schedule import Definition, ScheduleView, Source, prevailing
+from fcs.domain.schedule import Definition, ScheduleView, Source, is_name, prevailing
 
 log = logging.getLogger(__name__)
 
 
 async def find(db: Connection, name: str) -> ScheduleView:
     """A schedule by its name. Raises `ScheduleNotFound`."""
+    _refuse_strange(name)
     for view in await schedules.list_schedules(db, limit=1, only=name):
         return view
     raise _missing(name)
@@ -66,6 +67,7 @@ async def change(
 
 async def pause(db: Connection, name: str, *, by: str, why: str) -> ScheduleView:
     """Let a schedule rest. Raises `ScheduleNotFound`."""
+    _refuse_strange(name)
     if not await schedules.pause(db, name, by=by, why=why):
         raise _missing(name)
     return await find(db, name)
@@ -92,6 +94,7 @@ async def run_now(db: Connection, name: str, id: TaskId) -> None:
 
 async def remove(db: Connection, name: str) -> None:
     """Delete a schedule. Raises `ScheduleNotFound`, or `DeclaredInCode`."""
+    _refuse_strange(name)
     if not await schedules.delete_schedule(db, name):
         await find(db, name)
         raise DeclaredInCode(
@@ -154,6 +157,12 @@ async def _adopt(db: Connection, name: str, said: Declaration) -> bool:
     return await schedules.adopt(
         db, name, definition, digest=said.declared.digest, next_fire_at=next_fire_at
     )
+
+
+def _refuse_strange(name: str) -> None:
+    """What cannot be a name may not even be a text that Postgres takes."""
+    if not is_name(name):
+        raise _missing(name)
 
 
 def _missing(name: str) -> ScheduleNotFound:

@@ -115,7 +115,7 @@ def defined(cron: str, tz: str, catch_up: CatchUp, task: NewTask) -> Definition:
 
 def check_name(name: str) -> str:
     """Return the name of a schedule, or raise `InvalidInput`."""
-    if _NAME.fullmatch(name) and name not in _RESERVED:
+    if is_name(name) and name not in _RESERVED:
         return name
     message = f"{name[:200]!r} is not the name of a schedule"
     raise InvalidInput(
@@ -126,6 +126,11 @@ def check_name(name: str) -> str:
         " dashes and underscores; at most 200 characters.",
         problems=[Problem("/name", message)],
     )
+
+
+def is_name(name: str) -> bool:
+    """Whether a schedule might have that name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def check_catch_up(word: str) -> CatchUp:
