@@ -262,6 +262,29 @@ async def test_a_change_that_was_overtaken_by_a_pause_looks_again(stage: Stage) 
     assert (view.definition.cron, view.next_fire_at) == (DAILY.cron, None)
 
 
+async def test_two_changes_at_once_lose_none(stage: Stage) -> None:
+    async def move(db: Connection) -> object:
+        return await timetable.change(
+            db, "hourly", lambda view: msgspec.structs.replace(view.definition, tz="Asia/Tokyo")
+        )
+
+    async def calm_down(db: Connection) -> object:
+        return await timetable.change(
+            db, "hourly", lambda view: msgspec.structs.replace(view.definition, cron="@daily")
+        )
+
+    assert (await stage.play(move, calm_down)).waited
+    said = (await timetable.find(stage.observer, "hourly")).definition
+    assert (said.cron, said.tz) == ("@daily", "Asia/Tokyo")
+
+
+async def test_a_fire_that_was_overtaken_by_a_pause_makes_nothing(stage: Stage) -> None:
+    assert (await stage.play(pause, fire)).waited
+    assert await made(stage.observer) == []
+    view = await timetable.find(stage.observer, "hourly")
+    assert (view.paused_by, view.last_fire_at) == ("ann", None)
+
+
 async def test_a_resume_that_was_overtaken_by_a_change_looks_again(stage: Stage) -> None:
     """Or it would write the moment of a rule that is not there any more."""
     await pause(stage.observer)
@@ -446,12 +469,25 @@ async def test_code_does_not_take_what_somebody_made(db: Connection) -> None:
     assert (await timetable.find(db, "report")).definition == DAILY
 
 
-async def test_two_workers_that_start_at_once_agree(stage: Stage) -> None:
+async def test_two_workers_that_start_at_once_agree_on_the_newest(stage: Stage) -> None:
+    """Although the one whose word is older comes last, and could not see the other's."""
     await add_workers(stage.observer, 1, 2)
-    outcome = await stage.play(lambda db: declare(db, 1), lambda db: declare(db, 2))
+    await freeze(stage.one, NOON + 2 * HOUR)
+    outcome = await stage.play(lambda db: declare(db, 1), lambda db: declare(db, 2, DAILY))
     assert outcome.waited
-    assert outcome.first == outcome.second
-    assert await says(stage.observer) == (HOURLY.cron, 2)
+    assert outcome.first.digest == outcome.second.digest == HOURLY.digest
+    assert await says(stage.observer) == (HOURLY.cron, 1)
+
+
+async def test_a_name_that_somebody_takes_meanwhile_is_not_taken_over(stage: Stage) -> None:
+    await add_workers(stage.observer, 1)
+
+    async def create(db: Connection) -> object:
+        return await timetable.create(db, "report", DAILY)
+
+    assert (await stage.play(create, lambda db: declare(db, 1))).waited
+    view = await timetable.find(stage.observer, "report")
+    assert (view.source, view.definition) == (Source.API, DAILY)
 
 
 async def test_a_declaration_that_cannot_be_read_is_left_alone(

@@ -9,7 +9,6 @@ from tests.parts.stage import (
     DEAF,
     connected,
     count,
-    hire_fake,
     reach,
     supervising,
     until,
@@ -21,6 +20,10 @@ from fcs.database import schedules, timetable
 from fcs.database.connect import Connection
 from fcs.domain.errors import FcsError
 from fcs.domain.schedule import CatchUp, Definition, ScheduleView, Source
+from fcs.domain.settings import Settings
+
+ASLEEP = Settings(beat_interval=100, lease=1_000, survey_interval=400, rescan_interval=1_000)
+"""Nobody surveys or rescans in the time that a test takes."""
 
 EVERY_SECOND = Definition(cron="* * * * * *", ty="tick", catch_up=CatchUp.ALL)
 HOURLY = Definition(cron="0 * * * *", ty="tick", catch_up=CatchUp.ALL)
@@ -79,9 +82,7 @@ async def test_what_code_declares_is_fired_and_run(
 async def test_a_new_schedule_is_heard_of_and_kept_by_the_clock_alone(
     database_url: str, db: Connection
 ) -> None:
-    """Nobody surveys or rescans here in the time that the test takes."""
-    async with supervising(database_url, DEAF):
-        await hire_fake(db, ["tick"])
+    async with supervising(database_url, ASLEEP):
         await timetable.create(db, "tick", EVERY_SECOND)
         await fired(db, 2)
 

@@ -260,8 +260,7 @@ insert into fcs.declarations as declarations (
             )
 on conflict (schedule, digest) do update
         set incarnations = declarations.incarnations || excluded.incarnations,
-            seen_at = excluded.seen_at
-      where not declarations.incarnations @> excluded.incarnations;
+            seen_at = excluded.seen_at;
 
 -- name: declared
 -- Everything that is declared, and by how many live workers; what its schedule follows now.
