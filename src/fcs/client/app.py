@@ -131,6 +131,7 @@ class App:
         max_attempts: int | None = None,
         timeout: Duration | None = None,
         on_interrupt: str | None = None,
+        limit_key: str | None = None,
     ) -> Callable[[H], H]:
         """Create a task again and again: `@app.schedule("0 9 * * mon-fri")` above `@app.task`.
 
@@ -155,6 +156,7 @@ class App:
                     max_attempts=max_attempts,
                     timeout=timeout,
                     on_interrupt=on_interrupt,
+                    limit_key=limit_key,
                 )
                 definition = defined(cron, tz, check_catch_up(catch_up), own.draft(args or {}))
                 self.registry.add_schedule(name or handler.task_type.name, definition)

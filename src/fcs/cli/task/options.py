@@ -68,17 +68,17 @@ _ONCE: list[Callable[[Any], Any]] = [
     click.option(
         "--key", metavar="KEY", help="Idempotency key: the same under the same key is one task."
     ),
-    click.option(
-        "--limit-key",
-        type=limit_key,
-        metavar="KEY",
-        help="What the task shares the limits with that its queue has for each key.",
-    ),
 ]
 _HOW: list[Callable[[Any], Any]] = [
     click.option("--queue", type=queue, metavar="NAME", help="The queue; else that of the type."),
     click.option(
         "--priority", type=click.IntRange(-100, 100), help="The higher the sooner; usually 0."
+    ),
+    click.option(
+        "--limit-key",
+        type=limit_key,
+        metavar="KEY",
+        help="What the task shares the limits with that its queue has for each key.",
     ),
     click.option(
         "--max-attempts",
