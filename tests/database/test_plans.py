@@ -62,8 +62,6 @@ BY_KEY = [
     ("retention", "overripe"),
     ("retention", "prune"),
     ("retention", "count_ripe"),
-    ("retention", "hold_tail"),
-    ("retention", "rewrite"),
 ]  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from tests.database.scene import (
 
 from fcs.database import history, retention, runs, tasks
 from fcs.database.connect import Connection, connect
+from fcs.database.retention import Moved
 from fcs.domain.retention import Stretch
 from fcs.domain.task import FINAL, Status
 
@@ -184,7 +185,12 @@ async def test_one_prunes_at_a_time(clean: Connection, other: Connection, clean_
         pass
 
 
-async def test_a_row_that_is_written_anew_stays_as_it_is(db: Connection) -> None:
+async def move(db: Connection) -> Moved | None:
+    """Move all rows that can be moved."""
+    return await retention.move_rows(db, after="(0,0)", before="(1000000,0)", rows=1_000)
+
+
+async def test_a_row_that_is_moved_leaves_its_page_and_stays_as_it_is(db: Connection) -> None:
     """Live or final, with all that it says."""
     await add_workers(db, 7)
     await add_tasks(db, 1)
@@ -192,14 +198,19 @@ async def test_a_row_that_is_written_anew_stays_as_it_is(db: Connection) -> None
     await ended(db, 3, Status.FAILED, NOON)
     await freeze(db, NOON + 6 * SECOND)
     before = [await row(db, n) for n in (1, 2, 3)]
-    held = await retention.hold_tail(db, after="(0,0)", before="(1000000,0)", rows=10)
-    mine = [await place_of(db, n) for n in (1, 2, 3)]
-    assert set(mine) <= set(held)
+    lay = {await page_of(db, n) for n in (1, 2, 3)}
 
-    moved = await retention.rewrite(db, mine)
+    moved = await move(db)
 
-    assert not set(moved) & set(mine)
+    lie = {await page_of(db, n) for n in (1, 2, 3)}
+    assert not lie & lay
+    assert moved is not None
+    assert moved.farthest == max(lie)
     assert [await row(db, n) for n in (1, 2, 3)] == before
+
+
+async def page_of(db: Connection, n: int) -> int:
+    return int((await place_of(db, n))[1:].partition(",")[0])
 
 
 async def place_of(db: Connection, n: int) -> Any:
@@ -207,34 +218,48 @@ async def place_of(db: Connection, n: int) -> Any:
     return found["at"]
 
 
-async def test_rows_that_somebody_holds_are_not_moved(clean: Connection, other: Connection) -> None:
+async def test_a_row_that_somebody_holds_is_not_moved(clean: Connection, other: Connection) -> None:
     await freeze(clean, NOON)
-    await add_tasks(clean, 1, 2)
+    await add_tasks(clean, 1, 2, 3)
     await freeze(clean, NOON + 6 * SECOND)
+    lay = [await place_of(clean, n) for n in (1, 2, 3)]
     async with other.transaction():
-        await other.execute("select from fcs.tasks where id = %s for update", [task_id(1)])
-        held = await retention.hold_tail(clean, after="(0,0)", before="(9,0)", rows=10)
+        await other.execute("select from fcs.tasks where id = %s for update", [task_id(2)])
+        assert await move(clean)
 
-    assert held == [await place_of(clean, 2)]
+    lie = [await place_of(clean, n) for n in (1, 2, 3)]
+    assert [here == there for here, there in zip(lay, lie, strict=True)] == [False, True, False]
 
 
-async def test_rows_that_have_just_changed_are_not_moved(db: Connection) -> None:
-    """Somebody may be about to change them again, and would wait."""
+async def test_a_row_that_has_just_changed_is_not_moved(db: Connection) -> None:
+    """Somebody may be about to change it again, and would wait."""
     await add_tasks(db, 1)
     await freeze(db, NOON + 6 * SECOND)
     await add_tasks(db, 2)
-    held = await retention.hold_tail(db, after="(0,0)", before="(1000000,0)", rows=10)
+    lay = [await place_of(db, n) for n in (1, 2)]
 
-    assert held == [await place_of(db, 1)]
+    assert await move(db)
+    lie = [await place_of(db, n) for n in (1, 2)]
+    assert [here == there for here, there in zip(lay, lie, strict=True)] == [False, True]
 
 
-async def test_rows_are_held_in_the_order_in_which_they_lie(db: Connection) -> None:
+async def test_where_nothing_is_to_be_moved_it_says_so(db: Connection) -> None:
+    assert await move(db) is None
+
+
+async def test_rows_are_moved_in_the_order_in_which_they_lie(db: Connection) -> None:
     """Or some would be passed over."""
     await history.fill(db, tasks=2_000)
-    held = await retention.hold_tail(db, after="(0,0)", before="(1000000,0)", rows=1_500)
+    places = "select ctid::text as at from fcs.tasks order by tasks.ctid"
+    lay = [found["at"] for found in await rows(db, places)]
 
-    assert [retention.page_of(place) for place in held] == sorted(map(retention.page_of, held))
-    assert retention.page_of(held[-1]) > 10
+    moved = await retention.move_rows(db, after="(0,0)", before="(1000000,0)", rows=150)
+
+    assert moved is not None
+    assert moved.last == lay[149]
+    lie = {found["at"] for found in await rows(db, places)}
+    assert not lie & set(lay[:150])
+    assert set(lay[150:]) <= lie
 
 
 async def test_the_space_that_tasks_take_is_known(db: Connection) -> None:

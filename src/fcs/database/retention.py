@@ -1,8 +1,8 @@
 """Pruning in the database: one function for each statement of `queries/retention.sql`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -16,6 +16,13 @@ _SQL = load("retention")
 _LOCK: Final = 0x66_63_73_00_02  # "fcs", and 2 for whoever prunes
 
 Cutoffs = Mapping[Status, datetime]
+
+
+class Moved(NamedTuple):
+    """The place of the last row that was moved, and the last page that rows came to."""
+
+    last: str
+    farthest: int | None
 
 
 async def try_turn(db: Connection) -> bool:
@@ -84,26 +91,19 @@ async def vacuum(db: Connection) -> bool:
     return await _unless_locked("vacuum", db)
 
 
-async def hold_tail(db: Connection, *, after: str, before: str, rows: int) -> list[str]:
-    """Hold some rows between two places for the rest of the transaction; return their places."""
+async def move_rows(db: Connection, *, after: str, before: str, rows: int) -> Moved | None:
+    """Move some rows from between two places to the front, in one short transaction.
+
+    `None` when there is none that could be moved.
+    """
     params = {"after": after, "before": before, "rows": rows}
-    return [row[0] for row in await (await db.execute(_SQL["hold_tail"], params)).fetchall()]
-
-
-async def rewrite(db: Connection, places: Sequence[str]) -> list[str]:
-    """Write the rows at these places anew, as they are; return where they are now."""
-    cursor = await db.execute(_SQL["rewrite"], {"places": list(places)})
-    return [row[0] for row in await cursor.fetchall()]
+    row = await (await db.execute(_SQL["move_rows"], params)).fetchone()
+    return Moved(*row) if row and row[0] is not None else None
 
 
 def place(page: int) -> str:
     """The place before the first row of a page."""
     return f"({page},0)"
-
-
-def page_of(place: str) -> int:
-    """The page of a place."""
-    return int(place[1:].partition(",")[0])
 
 
 async def reindex(db: Connection) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from fcs.database import retention
 from fcs.database.connect import Connection
-from fcs.database.retention import page_of, place
+from fcs.database.retention import place
 from fcs.domain.retention import Space, Stretch
 from fcs.domain.task import Status
 
@@ -20,11 +20,12 @@ log = logging.getLogger(__name__)
 STEP_ROWS = 5_000
 COUNT_ROWS = 50_000
 
-HELD_ROWS = 25
-"""Rows moved in one transaction; whoever wants one of them waits that long."""
+MOVED_ROWS = 25
+"""Rows moved in one step; whoever wants one of them waits that long."""
 
 TAIL_PAGES = 500
 PASSES_MAX = 3
+PASS_PAUSE = 6.0
 
 STEP_LOCK = 0.1
 """Seconds that a step waits for a lock before it leaves the rows to the next round."""
@@ -80,13 +81,16 @@ async def _draw_together(db: Connection, *, at: Callable[[], float]) -> None:
     Vacuuming makes all space usable, but cuts off only what is empty, and at the end lie some of
     the few rows that stay. These are moved to the front first.
     """
+    if not await retention.vacuum(db):
+        return
     for _ in range(PASSES_MAX):
-        if not await retention.vacuum(db):
-            return
         space = await retention.space(db)
         if not space.is_sparse or not await _empty_tail(db, space, at=at):
             return
-    await retention.vacuum(db)
+        if not await retention.vacuum(db) or not (await retention.space(db)).is_sparse:
+            return
+        # What was too fresh to be moved is so no more.
+        await asyncio.sleep(PASS_PAUSE)
 
 
 async def _empty_tail(db: Connection, space: Space, *, at: Callable[[], float]) -> bool:
@@ -94,32 +98,17 @@ async def _empty_tail(db: Connection, space: Space, *, at: Callable[[], float]) 
     before = space.pages
     while before > space.pages_needed:
         first = max(space.pages_needed, before - TAIL_PAGES)
-        after: str | None = place(first)
-        while after is not None:
+        after = place(first)
+        while True:
             began = at()
-            async with db.transaction():
-                held = await retention.hold_tail(
-                    db, after=after, before=place(before), rows=HELD_ROWS
-                )
-                farthest = await _move(db, held)
-            if farthest >= first:
+            moved = await retention.move_rows(
+                db, after=after, before=place(before), rows=MOVED_ROWS
+            )
+            if moved is None:
+                break
+            if moved.farthest is not None and moved.farthest >= first:
                 return before < space.pages
-            after = held[-1] if held else None
+            after = moved.last
             await asyncio.sleep(at() - began)
         before = first
     return True
-
-
-async def _move(db: Connection, held: Sequence[str]) -> int:
-    """Write rows anew until all have left their pages; return the last page they came to.
-
-    Each version takes room on its page until there is none, and no update can be told to leave
-    its page sooner. In one transaction, so that nobody sees them on their way.
-    """
-    left = {page_of(place) for place in held}
-    farthest, places = 0, held
-    while places:
-        pages = {place: page_of(place) for place in await retention.rewrite(db, places)}
-        farthest = max([farthest, *(page for page in pages.values() if page not in left)])
-        places = [place for place, page in pages.items() if page in left]
-    return farthest

@@ -106,25 +106,9 @@ select pg_relation_size('fcs.tasks') / current_setting('block_size')::int as pag
 -- makes room for this one.
 vacuum (index_cleanup on, analyze) fcs.tasks;
 
--- name: hold_tail
--- Some rows of the pages from `after` on, held for the rest of the transaction. What somebody
--- else holds is left, and so is what has just changed: it may be about to change again.
-  select tasks.ctid::text as place
-    from fcs.tasks
-   where tasks.ctid > %(after)s::tid
-     and tasks.ctid < %(before)s::tid
-     and tasks.updated_at < fcs.now() - interval '5 s'
-order by tasks.ctid
-   limit %(rows)s
-     for no key update skip locked;
-
--- name: rewrite
--- Write rows anew as they are: the new version goes to the same page while there is room, then
--- to the first pages of the table that have some.
-   update fcs.tasks
-      set created_at = created_at
-    where ctid = any(%(places)s::tid[])
-returning ctid::text as place;
+-- name: move_rows
+-- Move some rows from between two places of the table to the front, wherever there is room.
+select last::text, farthest from fcs.move_rows(%(after)s::tid, %(before)s::tid, %(rows)s);
 
 -- name: reindex
 -- Build the index of the ids anew; nobody who reads or writes tasks waits.
