@@ -86,7 +86,7 @@ def test_all_makes_up_for_exactly_what_was_missed(minutes: int, cron: str) -> No
 def test_a_schedule_makes_tasks_like_the_one_it_was_defined_by() -> None:
     draft = NewTask(
         ID, "report", b'{"x": 1.50}', queue="slow", priority=3, max_attempts=4, timeout=2.5,
-        on_interrupt=OnInterrupt.RETRY,
+        on_interrupt=OnInterrupt.RETRY, limit_key="ann",
     )  # fmt: skip
     definition = defined("@daily", "UTC", CatchUp.ONCE, draft)
     stored = msgspec.json.decode(msgspec.json.encode(definition), type=Definition)
@@ -100,7 +100,7 @@ def test_options_that_are_usual_are_not_written_down() -> None:
 
 
 def test_what_is_for_a_single_task_is_refused() -> None:
-    for changes in ({"scheduled_at": NOON}, {"delay": 5.0}, {"key": "x"}):
+    for changes in ({"scheduled_at": NOON}, {"delay": 5.0}, {"key": "x"}, {"after": (ID,)}):
         with pytest.raises(InvalidInput, match="for a single task"):
             defined("@daily", "UTC", CatchUp.SKIP, NewTask(ID, "report", b"{}", **changes))
 

@@ -31,7 +31,7 @@ MISSED_MAX: Final = 1_000
 
 _NAME = re.compile(NAME_PATTERN)
 _RESERVED: Final = frozenset({"preview"})
-_PER_TASK: Final = frozenset({"id", "ty", "args", "scheduled_at", "delay", "key"})
+_PER_TASK: Final = frozenset({"scheduled_at", "delay", "key", "after", "when_needs_fail"})
 _MICROSECOND = timedelta(microseconds=1)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -86,22 +86,20 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 def defined(cron: str, tz: str, catch_up: CatchUp, task: NewTask) -> Definition:
     """The definition of a schedule that creates tasks like this one.
 
-    Raises `InvalidInput` when the rule cannot be read, or the task has a time or a key.
+    Raises `InvalidInput` when the rule cannot be read, or the task has what only a single task can
+    have, such as a time.
     """
-    for field in _PER_TASK - {"id", "ty", "args"}:
-        if getattr(task, field) is not None:
+    usual = NewTask(task.id, task.ty, task.args)
+    unusual = [
+        field for field in task.__struct_fields__ if getattr(task, field) != getattr(usual, field)
+    ]
+    for field in unusual:
+        if field in _PER_TASK:
             problem = Problem(f"/task/{field}", "is for a single task, not for those of a schedule")
             raise InvalidInput(
-                f"`{field}` is for a single task, not for those of a schedule.",
-                hint="Leave it out.",
-                problems=[problem],
+                f"`{field}` {problem.message}.", hint="Leave it out.", problems=[problem]
             )
-    usual = NewTask(task.id, task.ty, task.args)
-    options = {
-        field: msgspec.to_builtins(getattr(task, field))
-        for field in task.__struct_fields__
-        if field not in _PER_TASK and getattr(task, field) != getattr(usual, field)
-    }
+    options = {field: msgspec.to_builtins(getattr(task, field)) for field in unusual}
     rule = Rule(cron, tz)
     return Definition(
         cron=rule.cron,

@@ -93,9 +93,10 @@ async def _fire(db: Connection, ready: Sequence[_Ready]) -> None:
         if new:
             await tasks.create(db, new)
     for one in ready:
-        for fire in one.firing.fires:
-            if fire.task_id in wanted:
-                log.info("schedule fired: schedule=%s task=%s", one.due.name, fire.task_id)
+        if fired := [task.id for task in one.tasks if task.id in wanted]:
+            log.info(
+                "schedule fired: schedule=%s tasks=%d first=%s", one.due.name, len(fired), fired[0]
+            )
 
 
 async def _set_aside(db: Connection, schedule: Due, error: Exception) -> None:
