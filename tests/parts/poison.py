@@ -92,6 +92,11 @@ def take_memory(size: int) -> int:
     return len(bytearray(size))
 
 
+@app.task(isolation="process")
+def take_memory_without_a_limit(size: int) -> int:
+    return len(bytearray(size))
+
+
 @app.task(isolation="process", cpu_max=0.1)
 def spin() -> None:
     while True:
@@ -151,6 +156,8 @@ def die_with_a_program_running(note: str) -> None:
 
 @app.task(isolation="process")
 def close_everything() -> None:
+    """While the event loop of its process is asleep, which then nobody wakes."""
+    time.sleep(0.05)
     os.closerange(3, 256)
 
 
@@ -158,6 +165,7 @@ def close_everything() -> None:
 def talk(lines: int) -> None:
     for n in range(lines):
         log.info("line %d", n)
+        current().progress(n, of=lines)
     print("printed")  # noqa: T201
     current().progress(lines, of=lines, note="all")
 

@@ -143,6 +143,16 @@ async def is_as_before(pool: Pool) -> None:
     assert (await run(pool, "double", n=21)).outcome == Succeeded("42")
 
 
+async def test_a_limit_ends_with_its_body() -> None:
+    async with pool_of(size=1) as pool:
+        limited = await run(pool, "take_memory", size=2 * MEMORY_MAX)
+        free = await run(pool, "take_memory_without_a_limit", size=2 * MEMORY_MAX)
+
+    assert isinstance(limited.outcome, Failed)
+    assert free.outcome == Succeeded(str(2 * MEMORY_MAX))
+    assert limited.pid == free.pid
+
+
 async def test_a_body_that_holds_the_interpreter_for_ever_is_ended(
     pool: Pool, tmp_path: Path
 ) -> None:
@@ -204,7 +214,7 @@ async def test_what_a_body_says_reaches_its_worker(pool: Pool) -> None:
     # What is printed and what is logged come by different ways.
     assert re.search(r" INFO tests.parts.poison: line 0\n(.*\n)?.* line 1(\n|$)", seen.journal)
     assert "printed" in seen.journal.splitlines()
-    assert seen.progress == [Progress(2, 2, "all")]
+    assert seen.progress[-1] == Progress(2, 2, "all")
 
 
 async def test_a_body_that_logs_without_end_fills_its_journal_and_nothing_else(pool: Pool) -> None:

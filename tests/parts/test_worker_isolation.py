@@ -9,6 +9,7 @@ import pytest
 from tests.parts.poison import MEMORY_MAX, app
 from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
+    DEAF,
     count,
     give,
     is_there,
@@ -86,7 +87,7 @@ async def test_a_task_is_begun_when_its_child_is_ready_and_not_before(
     gate.touch()
     environment = clean(os.environ, []) | {"FCS_TEST_GATE": str(gate)}
     recipe = recipe_for(PLACE, environment=environment)
-    async with working(database_url, app.registry, slots=3, recipe=recipe) as hired:
+    async with working(database_url, app.registry, settings=DEAF, slots=3, recipe=recipe) as hired:
         gate.unlink()  # no more children
         first, second = await create("sleep_well"), await create("double", n=1)
         await give(db, hired.incarnation, [first.id])

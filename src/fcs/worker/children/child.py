@@ -180,8 +180,8 @@ class Child:
     async def _fate(self, context: Context, cpu_max: float | None) -> Outcome:
         """The outcome of a body whose child says nothing more."""
         await asyncio.wait([self._end], timeout=END_SECONDS)
-        is_silent = self.is_there
-        self._kill_group()
+        if is_silent := self.is_there:
+            self._kill_group()
         await self._end
         if self._was_killed:
             asked = context.asked is not None
