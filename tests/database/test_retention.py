@@ -80,6 +80,19 @@ async def test_what_is_not_final_is_never_pruned(db: Connection) -> None:
     assert [await status(db, n) for n in (1, 2, 3)] == ["pending", "dispatched", "running"]
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_what_others_still_wait_for_is_kept(db: Connection, is_open: bool) -> None:
+    await ended(db, 1, Status.SUCCEEDED, NOON - HOUR)
+    await db.execute(
+        "insert into fcs.dependencies (task_id, needs_id, is_open) values (%s, %s, %s)",
+        [task_id(2), task_id(1), is_open],
+    )
+
+    expected = {} if is_open else {Status.SUCCEEDED: 1}
+    assert await retention.count_ripe(db, ALL, RIPE) == expected
+    assert await retention.prune(db, ALL, RIPE) == expected
+
+
 async def test_only_the_stretch_is_looked_at(db: Connection) -> None:
     for n in (1, 2, 3, 4):
         await ended(db, n, Status.SUCCEEDED, NOON - HOUR)
