@@ -10,6 +10,7 @@ from tests.parts.http_service import NOWHERE, Service, assert_problem, new_id, s
 from tests.parts.proxy import proxied
 from tests.parts.stage import Fake, connected, count, give, hire_fake, until
 
+from fcs.database import bulk as database_bulk
 from fcs.database import runs, tasks
 from fcs.database.connect import Connection
 from fcs.database.runs import Ending, Evidence
@@ -330,39 +331,71 @@ async def test_a_long_sweep_tells_where_to_go_on(
 
 
 async def test_a_sweep_cut_short_leaves_nothing_half_done(
-    database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+    service: Service, db: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is done is done, what is not is untouched, and the cursor tells where to go on."""
     monkeypatch.setattr("fcs.database.sweep.AT_A_TIME", 2)
-    async with serving(database_url) as service:
-        for _ in range(5):
-            await create(service)
-    steps = 0
+    for _ in range(5):
+        await create(service)
+    await db.execute("update fcs.tasks set status = 'failed', due_at = null")
+    calls = 0
 
-    async def cut_off(*args: Any, **more: Any) -> dict[TaskId, Status]:
-        nonlocal steps
-        steps += 1
-        if steps == 2:
+    async def cut_off(*args: Any) -> dict[TaskId, Status]:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
             raise ConnectionError
-        return await cancel(*args, **more)
+        return await repeat(*args)
 
-    cancel = tasks.cancel
-    monkeypatch.setattr("fcs.database.tasks.cancel", cut_off)
-    sweep = Sweep(Filter(ty="baz"), Action.CANCEL, new_id=new_id)
+    repeat = database_bulk.repeat
+    monkeypatch.setattr("fcs.database.bulk.repeat", cut_off)
+    sweep = Sweep(Filter(ty="baz"), Action.RETRY, new_id=new_id)
     async with connected(database_url) as other:
         with pytest.raises(ConnectionError):
             await sweep.step(other)
-        assert sweep.counts == {Status.PENDING: 2}
-        assert await cancelled(db) == 2
-        again = Sweep(Filter(ty="baz"), Action.CANCEL, new_id=new_id, before=sweep.before)
-        while not again.is_over:
-            await again.step(other)
-    assert again.counts == {Status.PENDING: 3}
-    assert await cancelled(db) == 5
+        assert sweep.counts == {Status.FAILED: 2}
+        assert await pending(db) == 2
+        rest = Sweep(Filter(ty="baz"), Action.RETRY, new_id=new_id, before=sweep.before)
+        while not rest.is_over:
+            await rest.step(other)
+    assert rest.counts == {Status.FAILED: 3}
+    assert await pending(db) == 5
 
 
-async def cancelled(db: Connection) -> int:
-    return await count(db, "select count(*) from fcs.tasks where status = 'cancelled'")
+async def test_a_step_sent_twice_creates_nothing_twice(
+    service: Service,
+    db: Connection,
+    fake: Fake,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer to a repeat is lost, and nobody knows whether it was carried out."""
+    for _ in range(3):
+        await end(db, fake, await create(service), Status.FAILED)
+    answers = 0
+
+    async def unheard(*args: Any) -> dict[TaskId, Status]:
+        nonlocal answers
+        answer = await repeat(*args)
+        answers += 1
+        if answers == 1:
+            raise ConnectionError
+        return answer
+
+    repeat = database_bulk.repeat
+    monkeypatch.setattr("fcs.database.bulk.repeat", unheard)
+    sweep = Sweep(Filter(ty="baz"), Action.RETRY, new_id=new_id)
+    async with connected(database_url) as other:
+        with pytest.raises(ConnectionError):
+            await sweep.step(other)
+        while not sweep.is_over:
+            await sweep.step(other)
+    assert sweep.counts == {Status.FAILED: 3}
+    assert await pending(db) == 3
+
+
+async def pending(db: Connection) -> int:
+    return await count(db, "select count(*) from fcs.tasks where status = 'pending'")
 
 
 async def test_a_status_for_which_an_act_can_do_nothing_matches_nothing(service: Service) -> None:
@@ -381,6 +414,7 @@ async def test_a_status_for_which_an_act_can_do_nothing_matches_nothing(service:
         ({"filter": {"ty": "baz"}, "action": "eat"}, "/action"),
         ({"filter": {"ty": "baz"}}, "/action"),
         ({"action": "cancel"}, "/filter"),
+        ({"filter": {"ty": "baz"}, "action": "cancel", "cursor": "x"}, "/cursor"),
         ({"filter": {"ty": "baz"}, "action": "cancel", "dryrun": True}, "/dryrun"),
     ],
 )

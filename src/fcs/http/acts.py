@@ -18,6 +18,7 @@ from fcs.domain.errors import DatabaseUnavailable, InvalidInput, Problem, WrongS
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Status
 from fcs.http.body import read_json, read_json_or_nothing
+from fcs.http.errors import InvalidQuery
 from fcs.http.ids import id_of, missing
 from fcs.http.query import Cursor, Word, read_cursor, write_cursor
 from fcs.http.store import Store
@@ -113,13 +114,13 @@ class Acts:
     async def bulk(self, request: Request) -> Response:
         body = await read_json(request, bytes_max=self._body_bytes_max)
         asked = _decode(BulkDocument, body)
-        before = read_cursor(asked.cursor)
+        before = _before(asked.cursor)
         sweep = Sweep(
             _filter_of(asked.filter),
             asked.action,
             new_id=self._new_id,
             reason=asked.reason,
-            before=TaskId(before) if before else None,
+            before=before,
             dry_run=asked.dry_run,
         )
         await self._carry_out(sweep)
@@ -163,6 +164,16 @@ def _filter_of(document: FilterDocument) -> Filter:
             'Give a status, a type, a queue or an age; {"older_than": 0} means every task.',
         )
     return found
+
+
+def _before(cursor: str | None) -> TaskId | None:
+    try:
+        found = read_cursor(cursor)
+    except InvalidQuery:
+        raise _invalid(
+            Problem("/cursor", "was not made by this server"), "Leave it out to begin anew."
+        ) from None
+    return None if found is None else TaskId(found)
 
 
 def _decode(kind: type[T], body: bytes) -> T:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from fcs.domain.errors import DatabaseUnavailable
+from fcs.domain.errors import DatabaseUnavailable, FcsError
 from fcs.domain.ids import TaskId
 
 LOOK = 0.1
@@ -49,9 +49,10 @@ class Endings:
                     still_open = await self._still_open(ids)
                     self._release([id for id in ids if id not in still_open])
                 await asyncio.sleep(LOOK)
+        except FcsError:
+            pass  # each looks for himself now, and is told what is wrong
         finally:
             self._watch = None
-            # After a failure as well: each looks for himself, and is told what is wrong.
             self._release(list(self._waiting))
 
     def _release(self, ids: Sequence[TaskId]) -> None:
