@@ -12,13 +12,14 @@ from tests.database.scene import (
     add_tasks,
     add_workers,
     freeze,
+    new,
     registration,
     run_id,
     task_id,
     worker_id,
 )
 
-from fcs.database import queues, runs, tasks, workers
+from fcs.database import creation, queues, runs, tasks, workers
 from fcs.database.connect import Connection
 from fcs.database.explaining import explain_task
 from fcs.database.runs import Again, Evidence
@@ -84,6 +85,19 @@ async def test_its_body_asked_for_another_time(db: Connection) -> None:
     found = await why(db)
     assert found.code == "snoozed"
     assert found.cause.endswith("12:01:00Z (in 60 s): no answer yet")
+
+
+async def test_others_have_to_end_before_it(db: Connection) -> None:
+    await add_workers(db, 7)
+    await add_tasks(db, 1, 2, 3)
+    await creation.add(db, [new(4, after=(task_id(1), task_id(2)))])
+    await creation.add(db, [new(5, after=(task_id(3),))])
+    found = await why(db, 4)
+    assert found.code == "dependencies"
+    assert found.cause == f"it waits for the end of 2 other tasks: {task_id(1)}, {task_id(2)}"
+    assert found.remedy.endswith(f"fcs why {task_id(1)}")
+    assert (await why(db, 5)).cause == f"it waits for the end of another task: {task_id(3)}"
+    assert (await why(db, 1)).code == "next"
 
 
 async def test_all_slots_are_busy(db: Connection) -> None:

@@ -7,7 +7,7 @@ from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.ids import TaskId
 from fcs.domain.task import AttemptOutcome
-from fcs.domain.why import IDS_SHOWN, HeldTasks, QueueSeen
+from fcs.domain.why import IDS_SHOWN, QueueSeen, SomeTasks
 
 _SQL = load("why")
 
@@ -20,6 +20,7 @@ class Surroundings(NamedTuple):
     now: datetime
     last_outcome: AttemptOutcome | None
     ahead: int
+    needs: SomeTasks
     queue: QueueSeen
 
 
@@ -29,10 +30,11 @@ async def look_around(db: Connection, id: TaskId) -> Surroundings | None:
     row = await (await db.execute(_SQL["look_around"], params)).fetchone()
     if row is None:
         return None
-    now, outcome, ahead, *rules, held, held_ids, key_held, key_held_ids = row
+    now, outcome, ahead, needs, needs_ids, *rules, held, held_ids, key_held, key_held_ids = row
     return Surroundings(
         now,
         AttemptOutcome(outcome) if outcome else None,
         ahead,
-        QueueSeen(*(*rules, HeldTasks(held, held_ids), HeldTasks(key_held, key_held_ids))),
+        SomeTasks(needs, needs_ids),
+        QueueSeen(*(*rules, SomeTasks(held, held_ids), SomeTasks(key_held, key_held_ids))),
     )

@@ -29,8 +29,8 @@ SILENT_AFTER: Final = 3.0
 IDS_SHOWN: Final = 5
 
 
-class HeldTasks(msgspec.Struct, frozen=True):
-    """What workers hold of a queue, or of one limit key in it: how many, and a few of them."""
+class SomeTasks(msgspec.Struct, frozen=True):
+    """How many tasks, and a few of them."""
 
     count: int = 0
     ids: Sequence[TaskId] = ()
@@ -46,17 +46,19 @@ class QueueSeen(msgspec.Struct, frozen=True):
     rate: float | None = None
     key_running_max: int | None = None
     key_rate: float | None = None
-    held: HeldTasks = HeldTasks()
-    key_held: HeldTasks = HeldTasks()
+    held: SomeTasks = SomeTasks()
+    key_held: SomeTasks = SomeTasks()
 
 
 class Around(msgspec.Struct, frozen=True):
     """What there is around a task. `now` is the database's time; `ahead` counts the tasks of the
-    same lane that are due before it; `last_outcome` is that of its last run."""
+    same lane that are due before it; `last_outcome` is that of its last run; `needs` are the tasks
+    that have to end before it."""
 
     now: datetime
     last_outcome: AttemptOutcome | None
     ahead: int
+    needs: SomeTasks
     queue: QueueSeen
     workers: Sequence[WorkerSeen]
     supervisors: int
@@ -104,6 +106,7 @@ def _causes(task: TaskView, around: Around) -> Iterator[Cause]:
 
 def _waits(task: TaskView, around: Around) -> Iterator[Cause]:
     found = [
+        *_needing(around),
         *_not_due(task, around),
         *_paused(task, around),
         *_without_supervisor(around),
@@ -112,6 +115,18 @@ def _waits(task: TaskView, around: Around) -> Iterator[Cause]:
     ]
     # A free slot and a token are only waited for when nothing else is in the way.
     yield from found or [_waits_for_its_turn(task, around)]
+
+
+def _needing(around: Around) -> Iterator[Cause]:
+    needs = around.needs
+    if needs.count:
+        tasks = "another task" if needs.count == 1 else f"{needs.count:,} other tasks"
+        yield Cause(
+            "dependencies",
+            f"it waits for the end of {tasks}: {_named(needs)}",
+            f"See what those wait for:  fcs why {needs.ids[0] if needs.ids else 'ID'}",
+            {"open": needs.count, "needs": list(needs.ids)},
+        )
 
 
 def _not_due(task: TaskView, around: Around) -> Iterator[Cause]:
@@ -205,12 +220,10 @@ def _limited(task: TaskView, around: Around) -> Iterator[Cause]:
         yield _full(scope, queue.key_running_max, queue.key_held, "key_running_max", task)
 
 
-def _full(scope: str, most: int, held: HeldTasks, name: str, task: TaskView) -> Cause:
-    shown = ", ".join(str(id) for id in held.ids)
-    more = " and others" if held.count > len(held.ids) else ""
+def _full(scope: str, most: int, held: SomeTasks, name: str, task: TaskView) -> Cause:
     return Cause(
         "limit_full",
-        f"{scope} runs {most} at a time, and that many are held: by {shown}{more}",
+        f"{scope} runs {most} at a time, and that many are held: by {_named(held)}",
         f"It starts when one of them ends; or raise {name} of queue {task.queue}.",
         {"limit": name, "running_max": most, "held": held.count, "held_by": list(held.ids)},
     )
@@ -250,6 +263,11 @@ def _waits_for_its_turn(task: TaskView, around: Around) -> Cause:
         else "That takes too long: see the supervisor's log, and `fcs doctor`.",
         details,
     )
+
+
+def _named(tasks: SomeTasks) -> str:
+    more = " and others" if tasks.count > len(tasks.ids) else ""
+    return ", ".join(str(id) for id in tasks.ids) + more
 
 
 def _rate(task: TaskView, queue: QueueSeen) -> float | None:

@@ -1,8 +1,8 @@
 -- What there is around a task that may hold it back.
 
 -- name: look_around
--- The time, the outcome of the task's last run, how many of its lane are due before it, and its
--- queue: what was laid down for it, and what workers hold of it. Each count stops somewhere.
+-- The time, the outcome of the task's last run, how many of its lane are due before it, the tasks
+-- that have to end before it, and its queue: what was laid down for it, and what workers hold of it. Each count stops somewhere.
 with task as (
     select * from fcs.tasks where id = %(id)s
 ),
@@ -34,6 +34,15 @@ held as (
                             and (other.due_at, other.id) < (task.due_at, task.id)
                           limit %(count_max)s
                      ) as ahead
+          ),
+          coalesce(task.open_needs, 0),
+          array(
+                select needs_id
+                  from fcs.dependencies
+                 where task_id = task.id
+                   and is_open
+              order by needs_id
+                 limit %(ids_max)s
           ),
           queues.paused_at,
           coalesce(queues.paused_by, ''),
