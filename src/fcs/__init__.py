@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fcs.domain.errors import FcsError as FcsError
     from fcs.domain.errors import KeyInFlight as KeyInFlight
     from fcs.domain.errors import KeyReused as KeyReused
+    from fcs.domain.errors import NeedsNotFound as NeedsNotFound
     from fcs.domain.errors import TaskCancelled as TaskCancelled
     from fcs.domain.errors import TaskFailed as TaskFailed
     from fcs.domain.errors import WaitTimeout as WaitTimeout
@@ -38,6 +39,7 @@ _HOMES = {
     "GiveUp": "fcs.body.asks",
     "KeyInFlight": "fcs.domain.errors",
     "KeyReused": "fcs.domain.errors",
+    "NeedsNotFound": "fcs.domain.errors",
     "Retry": "fcs.body.asks",
     "Snooze": "fcs.body.asks",
     "Status": "fcs.domain.task",
@@ -58,6 +60,7 @@ __all__ = [
     "GiveUp",
     "KeyInFlight",
     "KeyReused",
+    "NeedsNotFound",
     "Retry",
     "Snooze",
     "Status",

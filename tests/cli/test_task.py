@@ -266,3 +266,13 @@ def test_the_same_under_the_same_key_is_one_task(fcs: Fcs, rows: Rows) -> None:
 
 def test_what_is_no_key_is_refused(fcs: Fcs) -> None:
     assert "idempotency key" in fcs("task", "create", "baz", "--key", "").fails(2)
+
+
+def test_a_task_waits_for_others(fcs: Fcs, rows: Rows) -> None:
+    first = fcs("task", "create", "baz").out.strip()
+    second = fcs("task", "create", "baz", "--after", first, "--when-needs-fail", "run").out.strip()
+
+    assert column(rows, "open_needs", second) == 1
+    assert column(rows, "needs_may_fail", second)
+    assert "wait for" in fcs("task", "delete", first).fails(5)
+    assert "no task" in fcs("task", "create", "baz", "--after", str(uuid4())).fails(4)

@@ -45,6 +45,10 @@ BY_KEY = [
     ("runs", name)
     for name in ("begin", "finish", "retry", "release", "record_late", "report_progress")
 ] + [
+    ("creation", "create_linked"),
+    ("creation", "forget_keys"),
+    ("settling", "mark_needed"),
+    ("settling", "settle"),
     ("backlog", "read_on"),
     ("backlog", "find"),
     ("backlog", "lanes"),

@@ -11,6 +11,7 @@ from fcs.domain.hints import (
     NUMBER_MAX,
     QueuesChanged,
     Scan,
+    Settle,
     TasksNamed,
     WorkersChanged,
     name_tasks,
@@ -72,6 +73,7 @@ def test_a_flood_of_garbage_never_raises() -> None:
 
 def test_what_the_supervisor_understands() -> None:
     assert parse_for_supervisor("scan") == Scan()
+    assert parse_for_supervisor("settle") == Settle()
     assert parse_for_supervisor("workers") == WorkersChanged()
     assert parse_for_supervisor("queues") == QueuesChanged()
     assert parse_for_supervisor(f"tasks {ID} {OTHER}") == TasksNamed([TaskId(ID), TaskId(OTHER)])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from uuid import UUID
 
 from fcs.body import Context, current
 from fcs.client.carriers import carrier_for
@@ -15,9 +16,11 @@ from fcs.database.carrier import Carrier, SyncCarrier
 from fcs.database.creation import Created
 from fcs.domain.durations import Duration, seconds_of
 from fcs.domain.errors import InvalidInput
+from fcs.domain.ids import TaskId
 from fcs.domain.keys import check_key
 from fcs.domain.moments import checked_moment
-from fcs.domain.task import NewTask, OnInterrupt
+from fcs.domain.needs import check_needs, check_when_needs_fail
+from fcs.domain.task import NewTask, OnInterrupt, WhenNeedsFail
 from fcs.registry import (
     Registry,
     TaskType,
@@ -49,6 +52,8 @@ class Options:
     delay: float | None = None
     key: str | None = None
     limit_key: str | None = None
+    after: tuple[TaskId, ...] = ()
+    when_needs_fail: WhenNeedsFail = WhenNeedsFail.CANCEL
     connection: Carrier | SyncCarrier | None = field(default=None, repr=False)
 
     @classmethod
@@ -111,6 +116,8 @@ class Handler(Generic[P, R, T]):
         on_interrupt: str | None = None,
         key: str | None = None,
         limit_key: str | None = None,
+        after: Iterable[Task[Any] | UUID | str] | None = None,
+        when_needs_fail: str | None = None,
         connection: object = None,
     ) -> "Handler[P, R, T]":
         """The same handler with other options for the tasks that it creates.
@@ -121,6 +128,8 @@ class Handler(Generic[P, R, T]):
         With `key`, enqueueing the same again under the same key gives the task of the first time.
         `limit_key` names what the tasks share the limits with that their queue has for each key,
         instead of the argument that the type's `limit_by` names.
+        With `after` the task waits until all these have succeeded; should one end in another way
+        it is cancelled, or runs all the same if `when_needs_fail` is "run".
         With `connection` the task is created in that connection's transaction: it is there if
         and when that commits. It may be of psycopg, asyncpg, SQLAlchemy (also a session) or
         Django.
@@ -139,6 +148,8 @@ class Handler(Generic[P, R, T]):
             "on_interrupt": _checked(check_on_interrupt, on_interrupt),
             "key": _checked(check_key, key),
             "limit_key": _checked(check_limit_key, limit_key),
+            "after": _checked(_checked_needs, after),
+            "when_needs_fail": _checked(check_when_needs_fail, when_needs_fail),
             "connection": _checked(carrier_for, connection),
         }
         changes: dict[str, Any] = {k: value for k, value in checked.items() if value is not None}
@@ -153,7 +164,8 @@ class Handler(Generic[P, R, T]):
 
         Raises `InvalidArguments` when the arguments do not fit the signature and
         `DatabaseUnavailable` when Postgres stays away; with a key, `KeyReused` when it stands
-        for something else, and `KeyInFlight` when that is not known yet.
+        for something else, and `KeyInFlight` when that is not known yet; and `NeedsNotFound` when
+        a task that it shall wait for is not there.
         """
         return self._tasks(await self._create([self.new(*args, **kwargs)]))[0]
 
@@ -222,6 +234,8 @@ class Handler(Generic[P, R, T]):
             timeout=options.timeout,
             on_interrupt=options.on_interrupt,
             key=options.key,
+            after=options.after,
+            when_needs_fail=options.when_needs_fail,
             limit_key=self.task_type.limit_key_of(args) if limit_key is None else limit_key,
         )
 
@@ -234,6 +248,14 @@ class Handler(Generic[P, R, T]):
                 error.add_note(f"in call number {len(new) + 1} of enqueue_many")
                 raise
         return new
+
+
+def _checked_needs(after: Iterable[Task[Any] | UUID | str]) -> tuple[TaskId, ...]:
+    if isinstance(after, Task | UUID | str):
+        raise InvalidInput(
+            "after is one task, not a list of them", hint="Write after=[task] for a single one."
+        )
+    return check_needs(need.id if isinstance(need, Task) else need for need in after)
 
 
 def _checked(check: Callable[[V], W], value: V | None) -> W | None:

@@ -12,7 +12,7 @@ from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.ids import TaskId
 from fcs.domain.json import pointer
 from fcs.domain.moments import checked_moment
-from fcs.domain.task import NewTask
+from fcs.domain.task import NewTask, WhenNeedsFail
 from fcs.http.wire import NewTaskDocument
 from fcs.registry import Registry, check_limit_key, check_queue, check_timeout
 from fcs.registry.problems import explain, find_problem, near_match
@@ -95,6 +95,8 @@ def _read_one(value: Any, text: bytes, registry: Registry, new_id: Callable[[], 
         timeout=_given(check_timeout, _seconds("timeout", asked.timeout), task_type.timeout),
         on_interrupt=asked.on_interrupt or task_type.on_interrupt,
         limit_key=key,
+        after=tuple(asked.after or ()),
+        when_needs_fail=asked.when_needs_fail or WhenNeedsFail.CANCEL,
     )
 
 

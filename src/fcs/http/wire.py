@@ -10,6 +10,7 @@ from starlette.responses import Response
 from fcs.domain import json
 from fcs.domain.errors import FcsError
 from fcs.domain.ids import TaskId, WorkerId
+from fcs.domain.needs import NEEDS_MAX
 from fcs.domain.task import (
     PRIORITY_MAX,
     PRIORITY_MIN,
@@ -18,6 +19,7 @@ from fcs.domain.task import (
     OnInterrupt,
     Status,
     TaskView,
+    WhenNeedsFail,
 )
 from fcs.registry.names import LIMIT_KEY_MAX, QUEUE_PATTERN
 from fcs.registry.options import ATTEMPTS_MAX
@@ -37,6 +39,9 @@ Stretch = Annotated[
 ]
 AnyJson = Annotated[Raw | None, Meta(description="Any JSON.")]
 LimitKey = Annotated[str, Meta(extra_json_schema={"maxLength": LIMIT_KEY_MAX})]
+Needs = Annotated[
+    list[TaskId], Meta(max_length=NEEDS_MAX, description="Tasks that have to end first.")
+]
 Definition = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Definition"})]
 AnyDefinition = Annotated[
     Raw,
@@ -68,6 +73,8 @@ class NewTaskDocument(
     timeout: Stretch | None = None
     on_interrupt: OnInterrupt | None = None
     limit_key: LimitKey | None = None
+    after: Needs | None = None
+    when_needs_fail: WhenNeedsFail | None = None
 
 
 class CreatedDocument(msgspec.Struct):

@@ -1,6 +1,7 @@
 """Creating a task from the command line."""
 
 import os
+from collections.abc import Sequence
 from difflib import get_close_matches
 from random import SystemRandom
 from time import monotonic
@@ -12,6 +13,7 @@ from fcs.cli.database import run_async
 from fcs.cli.output import say
 from fcs.cli.settings import database_url
 from fcs.cli.task.arguments import check_arguments, read_arguments
+from fcs.cli.task.ids import resolve
 from fcs.cli.task.options import Wish
 from fcs.client.ids import new_task_id
 from fcs.database import creation, insights
@@ -21,7 +23,8 @@ from fcs.database.migrate import check_schema
 from fcs.domain.errors import DatabaseUnavailable, InvalidInput, UnknownType
 from fcs.domain.ids import TaskId
 from fcs.domain.keys import check_key
-from fcs.domain.task import NewTask, OnInterrupt
+from fcs.domain.needs import check_needs
+from fcs.domain.task import NewTask, OnInterrupt, WhenNeedsFail
 from fcs.registry import Registry, check_timeout
 from fcs.registry.application import load
 
@@ -97,9 +100,9 @@ class Creation:
         """The task to be. Raises `UnknownType` for a type that nobody knows."""
         if self._wish.ty not in self._registry:
             await self._require_worker(db)
-        return self._new()
+        return self._new([await resolve(db, text) for text in self._wish.after])
 
-    def _new(self) -> NewTask:
+    def _new(self, needs: Sequence[TaskId]) -> NewTask:
         """The task as it was wished for; what was not said is as its type has it."""
         wish = self._wish
         own = {name: getattr(wish, name) for name in _OPTIONS if getattr(wish, name) is not None}
@@ -107,10 +110,18 @@ class Creation:
             own["limit_key"] = wish.limit_key
         if wish.on_interrupt is not None:
             own["on_interrupt"] = OnInterrupt(wish.on_interrupt)
+        if wish.when_needs_fail is not None:
+            own["when_needs_fail"] = WhenNeedsFail(wish.when_needs_fail)
         if wish.timeout is not None:
             own["timeout"] = check_timeout(wish.timeout)
         return replace(
-            self._usual, args=self._args, scheduled_at=wish.at, delay=wish.in_, key=wish.key, **own
+            self._usual,
+            args=self._args,
+            scheduled_at=wish.at,
+            delay=wish.in_,
+            key=wish.key,
+            after=check_needs(needs),
+            **own,
         )
 
     async def _require_worker(self, db: Connection) -> None:

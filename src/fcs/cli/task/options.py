@@ -21,12 +21,14 @@ class Wish(NamedTuple):
     in_: float | None
     queue: str | None
     priority: int | None
-    key: str | None
-    limit_key: str | None
     max_attempts: int | None
     timeout: float | None
     on_interrupt: str | None
     app: str
+    key: str | None = None
+    limit_key: str | None = None
+    after: Sequence[str] = ()
+    when_needs_fail: str | None = None
 
 
 def wish_options(command: F) -> F:
@@ -73,6 +75,17 @@ _HOW: list[Callable[[Any], Any]] = [
     click.option("--queue", type=queue, metavar="NAME", help="The queue; else that of the type."),
     click.option(
         "--priority", type=click.IntRange(-100, 100), help="The higher the sooner; usually 0."
+    ),
+    click.option(
+        "--after",
+        multiple=True,
+        metavar="ID",
+        help="A task that has to succeed first. As often as needed.",
+    ),
+    click.option(
+        "--when-needs-fail",
+        type=click.Choice(["cancel", "run"]),
+        help="What to do when one of those ends without success; usually cancel.",
     ),
     click.option(
         "--limit-key",
