@@ -99,3 +99,9 @@ def test_what_no_worker_declares_is_shown_so(fcs: Fcs, rows: Rows) -> None:
         " values ('report', '@hourly', 'UTC', 'baz', 'code', 'x', now())"
     )
     assert "not declared by any live worker" in fcs("schedules").out
+
+
+def test_status_tells_of_a_schedule_that_rests(fcs: Fcs) -> None:
+    create(fcs)
+    fcs("schedule", "pause", "tidy", "--by", "ann", "--why", "too loud")
+    assert "schedule 'tidy' was paused by ann" in fcs("status").out

@@ -18,12 +18,15 @@ from fcs.domain.schedule import (
     CatchUp,
     Declared,
     Definition,
+    ScheduleView,
+    Source,
     check_catch_up,
     check_name,
     defined,
     due_fires,
     prevailing,
 )
+from fcs.domain.schedule_problems import find_schedule_problems
 from fcs.domain.task import NewTask, OnInterrupt
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -150,3 +153,37 @@ def test_what_nobody_declares_any_more_stays_as_it_is() -> None:
     assert prevailing([declared("old", 0, 0), declared("new", 1, 0)], "old") == "old"
     assert prevailing([], "old") == "old"
     assert prevailing([], None) is None
+
+
+# What is wrong with them
+
+
+def view(**changes: object) -> ScheduleView:
+    usual = ScheduleView(
+        name="report", definition=Definition(cron="@daily", ty="report"), source=Source.CODE,
+        declared_by=1, next_fire_at=NOON, last_fire_at=None, last_task_id=None, paused_at=None,
+        paused_by=None, paused_why=None, created_at=NOON, updated_at=NOON,
+    )  # fmt: skip
+    return msgspec.structs.replace(usual, **changes)
+
+
+def problems(*views: ScheduleView, are_workers_live: bool = True) -> list[str]:
+    now = NOON + 10 * MINUTE
+    found = find_schedule_problems(views, now=now, are_workers_live=are_workers_live)
+    return [f"{problem.message}; {problem.hint}" for problem in found]
+
+
+def test_a_schedule_that_rests_is_told_of_with_who_wanted_it_and_why() -> None:
+    assert problems(view(), view(source=Source.API, declared_by=None)) == []
+    [told] = problems(view(paused_at=NOON, paused_by="supervisor", paused_why="no zone 'Mars'"))
+    assert told == (
+        "schedule 'report' was paused by supervisor 10 min ago (no zone 'Mars');"
+        " When it may go on:  fcs schedule resume report"
+    )
+
+
+def test_a_schedule_that_no_code_has_any_more_is_told_of_while_workers_are_there() -> None:
+    [told] = problems(view(declared_by=0))
+    assert "no live worker's code declares it" in told
+    assert "fcs schedule delete report" in told
+    assert problems(view(declared_by=0), are_workers_live=False) == []

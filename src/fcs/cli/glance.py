@@ -11,16 +11,18 @@ from fcs.cli.output import columns, paint, pairs
 from fcs.cli.queue.form import in_words as limits_in_words
 from fcs.cli.queue.form import paused
 from fcs.cli.text import cut, printable
-from fcs.database import backlog, insights, queues
+from fcs.database import backlog, insights, queues, schedules
 from fcs.database.connect import Connection
 from fcs.database.insights import LaneWaiting, WorkerView
 from fcs.database.queues import QueueView
 from fcs.domain.ids import ENTROPY_BYTES, uuid7
 from fcs.domain.problems import ClusterProblem, find_problems, in_words
+from fcs.domain.schedule_problems import find_schedule_problems
 from fcs.domain.task import Status
 
 LANES_MAX = 1_000
 LANES_SHOWN = 20
+SCHEDULES_MAX = 1_000
 _HOUR = timedelta(hours=1)
 
 
@@ -52,6 +54,11 @@ async def look(db: Connection, *, lease: float) -> Glance:
         lease=lease,
         count_max=insights.COUNT_MAX,
         queues=ruled,
+    )
+    problems += find_schedule_problems(
+        await schedules.list_schedules(db, limit=SCHEDULES_MAX),
+        now=now,
+        are_workers_live=any(worker.state == "live" for worker in workers),
     )
     return Glance(
         now,
