@@ -19,7 +19,7 @@ from fcs.domain.facts import (
     Waiting,
 )
 from fcs.domain.ids import TaskId
-from fcs.domain.limits import burst_of
+from fcs.domain.limits import Limits, burst_of
 from fcs.domain.supervisor import Plan
 
 MAIL = Lane("mail", "baz", 0)
@@ -150,6 +150,18 @@ def test_what_somebody_ended_in_silence_is_found_at_the_next_survey() -> None:
     assert desk.go() == [2]
 
 
+def test_what_somebody_ended_in_silence_is_found_at_the_next_rescan() -> None:
+    desk = LimitedDesk(at_most(1))
+    desk.find(*mail(1, 2))
+    desk.go()
+    del desk.held[task_id(1)]
+
+    desk.supervisor.start_over()
+    desk.learn(LaneRead(MAIL, None, mail(2), exhausted=True))
+    desk.carry_out(desk.plan())
+    assert numbers(a.task for a in desk.plan().assignments) == [2]
+
+
 def test_what_was_handed_out_before_the_start_counts() -> None:
     """A supervisor that starts knows nothing of what its forerunner handed out."""
     desk = LimitedDesk(at_most(3))
@@ -191,6 +203,16 @@ def test_a_task_that_comes_back_gives_its_permit_back() -> None:
     desk.held.clear()
     desk.learn(TakenBack(mail(1), frozenset()))
     assert desk.go() == [1]
+
+
+def test_a_task_that_goes_out_again_is_counted_once() -> None:
+    desk = LimitedDesk(at_most(2))
+    desk.find(*mail(1))
+    assert desk.go() == [1]
+
+    desk.held.clear()
+    desk.learn(LaneRead(MAIL, None, mail(1, 2), exhausted=True))  # nobody had told that it is back
+    assert desk.go() == [1, 2]
 
 
 def test_a_refused_dispatch_keeps_no_permit() -> None:
@@ -314,6 +336,23 @@ def test_buckets_that_are_full_again_are_forgotten_without_a_difference() -> Non
 
     desk.find(*mail(4, 5, lane=ANN), *mail(6, 7, 8, lane=BOB))
     assert sorted(desk.go()) == [4, 6, 7]
+
+
+def test_what_is_over_or_without_rules_is_not_remembered() -> None:
+    """BOUND: keys come and go, and so do rules."""
+    limits = Limits()
+    rules = QueueRules("mail", per_key=Limit(5, rate=1, burst=2))
+    limits.read([rules], at=0.0)
+    for n in range(100):
+        lane = MAIL._replace(limit_key=str(n))
+        limits.take(task_id(n), lane, Worker(7).incarnation, at=10.0)
+    assert len(limits._buckets) == len(limits._held) == 100
+
+    limits.read([rules], at=11.0)
+    assert not limits._buckets
+    limits.read([], at=12.0)
+    assert not limits._held
+    assert not limits._running
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -184,12 +184,11 @@ class Limits:
             self._uncounted.add(queue)
 
     def _forget_full_buckets(self, at: float) -> None:
-        """A bucket that is full tells no more than the moment since when it could fill up."""
+        """One that is made anew would be full as well: it had even longer to fill up."""
         self._buckets = {
             scope: bucket
             for scope, bucket in self._buckets.items()
             if bucket.level(at) < bucket.burst
-            or (at - self._since[scope[0]]) * bucket.rate < bucket.burst
         }
 
     def _hold(self, held: Held) -> None:
