@@ -66,6 +66,27 @@ def given(context: Context, opened: Opened) -> list[object]:
     return [context.ty, opened.pid == os.getpid()]
 
 
+class Notebook:
+    """Writes down what becomes of it."""
+
+    def write(self, word: str) -> None:
+        with Path(os.environ["FCS_TEST_NOTE"]).open("a") as file:
+            file.write(f"{word}\n")
+
+
+@app.resource
+async def notebook() -> AsyncIterator[Notebook]:
+    book = Notebook()
+    book.write("entered")
+    yield book
+    book.write("left")
+
+
+@app.task(isolation="process")
+def note_down(word: str, *, book: Notebook) -> None:
+    book.write(word)
+
+
 @app.task(isolation="process")
 def exit_by_exception() -> None:
     sys.exit(3)

@@ -23,6 +23,7 @@ from fcs.body import Ask, Context
 from fcs.body.context import Progress
 from fcs.body.logs import keep_journals
 from fcs.body.pipe import Go
+from fcs.child.leftovers import leftovers
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.outcome import Failed, Interrupted, Outcome, Stopped, Succeeded
 from fcs.domain.task import StopLevel
@@ -274,6 +275,15 @@ async def test_a_child_sees_a_clean_environment(monkeypatch: pytest.MonkeyPatch)
     }
 
 
+async def test_a_child_enters_a_resource_once_and_leaves_it_when_it_goes(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    environment = RECIPE.environment | {"FCS_TEST_NOTE": str(note)}
+    async with pool_of(RECIPE._replace(environment=environment), size=1) as pool:
+        for word in ("one", "two"):
+            await run(pool, "note_down", word=word)
+    assert note.read_text() == "entered\none\ntwo\nleft\n"
+
+
 async def test_a_child_has_a_group_and_a_session_of_its_own_and_no_files_of_its_worker(
     pool: Pool,
 ) -> None:
@@ -422,9 +432,11 @@ async def test_no_child_is_left_when_the_pool_has_closed() -> None:
 async def test_a_pool_that_cannot_have_children_says_so_at_the_start(
     changes: dict[str, Any], types: tuple[str, ...], message: str
 ) -> None:
+    before = set(leftovers())
     with pytest.raises(ChildNotStarted, match=message):
         async with pool_of(RECIPE._replace(**changes), types):
             pass
+    assert set(leftovers()) <= before, "its keeper is still there"
 
 
 async def test_a_child_opens_its_own_resources(pool: Pool) -> None:
