@@ -283,6 +283,21 @@ async def test_a_frozen_clock_moves_what_is_scheduled(shop: Shop) -> None:
     await shop.app.close()
 
 
+async def test_a_schedule_fires_when_the_clock_comes_to_its_time(shop: Shop) -> None:
+    @shop.app.schedule("0 9 * * *", tz="UTC")
+    @shop.app.task
+    async def report() -> None: ...
+
+    with freeze(shop.app, NOON) as clock:
+        assert await drain(shop.app) == []
+        clock.travel("20h59m")
+        assert await drain(shop.app) == []
+        clock.travel("1m")
+        assert [ran.ty for ran in await drain(shop.app)] == ["report"]
+        assert await drain(shop.app) == []
+    await shop.app.close()
+
+
 def test_the_clock_is_stopped_in_databases_of_tests_only(postgres: Server) -> None:
     app = App(database=postgres.url())
     with pytest.raises(InvalidInput, match="'postgres'"), freeze(app, NOON):
@@ -325,6 +340,7 @@ def anyio_backend():
 """
 
 
+@pytest.mark.slow
 def test_the_plugin_gives_each_test_a_database_and_a_worker(
     postgres: Server, tmp_path: Path
 ) -> None:

@@ -35,14 +35,6 @@ class Enqueued(NamedTuple):
     scheduled_at: datetime | None
 
 
-class LeftDue(NamedTuple):
-    """A task that is not done with."""
-
-    id: TaskId
-    ty: str
-    status: Status
-
-
 @contextmanager
 def copied_database(server: str, name: str, template: str) -> Iterator[str]:
     """A database of that name while the block runs, as a copy; yields its URL.
@@ -74,10 +66,12 @@ def find_enqueued(
     return matching, others
 
 
-def left_due(db: Database, types: Sequence[str], *, limit: int) -> list[LeftDue]:
-    """Tasks of these types that run or could run by now."""
-    rows = db.execute(_SQL["left_due"], {"types": list(types), "limit": limit})
-    return [LeftDue(id, ty, Status(status)) for id, ty, status in rows]
+def left_due(
+    db: Database, types: Sequence[str], schedules: Sequence[str], *, limit: int
+) -> list[str]:
+    """What could go on by now, in words: tasks of these types, and schedules."""
+    params = {"types": list(types), "schedules": list(schedules), "limit": limit}
+    return [words for (words,) in db.execute(_SQL["left_due"], params)]
 
 
 def find_clock(db: Database) -> str:

@@ -82,6 +82,7 @@ class Registry:
         """The same, with no type in a process of its own: for tests."""
         same = Registry()
         same.middleware, same.replacements = self.middleware, self.replacements
+        same.schedules = self.schedules
         for resource in self._resources:
             same.add_resource(resource)
         for task_type in self:

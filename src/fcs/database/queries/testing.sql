@@ -19,13 +19,25 @@ order by id desc
    limit %(limit)s;
 
 -- name: left_due
--- Tasks of these types that run or could run by now.
-  select id, ty, status::text
-    from fcs.tasks
-   where ty = any(%(types)s::text[])
-     and (status in ('dispatched', 'running') or due_at <= fcs.now())
-order by id
-   limit %(limit)s;
+-- What could go on by now: tasks of these types that run or are due, and schedules that are due or,
+-- of those named, not yet written down.
+(
+      select format('task %%s (%%s, %%s)', id, ty, status) as words
+        from fcs.tasks
+       where ty = any(%(types)s::text[])
+         and (status in ('dispatched', 'running') or due_at <= fcs.now())
+    order by id
+       limit %(limit)s
+)
+union all
+(
+       select format('schedule %%s', coalesce(schedules.name, wanted.name))
+         from unnest(%(schedules)s::text[]) as wanted (name)
+    full join fcs.schedules using (name)
+        where schedules.name is null
+           or (ty = any(%(types)s::text[]) and next_fire_at <= fcs.now())
+        limit %(limit)s
+);
 
 -- name: find_clock
 -- How the clock of this database is made.
