@@ -25,8 +25,10 @@ from tests.database.scene import listen
 from tests.parts.stage import connected, count, reach, supervising, working
 
 from fcs import App
+from fcs.client.carriers import carrier_for
 from fcs.client.handler import Handler
 from fcs.database import tasks
+from fcs.database.carrier import SyncCarrier
 from fcs.database.connect import Connection
 from fcs.domain.errors import InvalidInput, KeyInFlight, KeyReused
 from fcs.domain.hints import SUPERVISOR_CHANNEL
@@ -338,6 +340,21 @@ async def test_a_connection_to_another_kind_of_database_is_refused(mail: Mail) -
     ):
         mail.using(connection=own).enqueue_sync("ann")
     assert "fcs" in raised.value.hint
+
+
+async def test_what_a_statement_says_beside_its_parameters_stays_as_it_is(
+    database_url: str,
+) -> None:
+    statement = """
+        -- a comment with a :colon
+        select %(word)s::jsonb, (array[1, 2, 3])[:2]  -- and :another
+    """
+    word = '{"a": ":b"}'
+    for url_of in (engine(database_url).connect, partial(psycopg.connect, database_url)):
+        with url_of() as own:
+            carrier = carrier_for(own)
+            assert isinstance(carrier, SyncCarrier)
+            assert carrier.run(statement, {"word": word}) == [({"a": ":b"}, [1, 2])]
 
 
 def test_no_library_is_loaded_for_somebody_elses_connection() -> None:

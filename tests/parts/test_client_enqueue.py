@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from tests.conftest import Server, fresh_database
 from tests.parts.lonely import Lonely
 from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import connected, count, until, view
@@ -90,6 +91,27 @@ def test_the_database_is_named_by_the_app_then_by_the_environment(
             with pytest.raises(DatabaseUnavailable):
                 noop.enqueue_sync()
         asyncio.run(app.close())
+
+
+async def test_an_app_follows_the_environment_to_another_database(
+    postgres: Server, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tests do that give each test a database of its own, in one event loop."""
+    app = App()
+    noop = app.task(name="noop")(lambda: None)
+    with (
+        fresh_database(postgres, template) as one,
+        fresh_database(postgres, template) as other,
+    ):
+        for url in (one, other):
+            monkeypatch.setenv("FCS_DATABASE", url)
+            for _ in range(2):
+                await noop.enqueue()
+                noop.enqueue_sync()
+        await app.close()
+        for url in (one, other):
+            async with connected(url) as db:
+                assert await count(db, TASKS) == 4
 
 
 Create = Callable[[Mail], Awaitable[list[Task[Any]]]]

@@ -132,6 +132,9 @@ async def test_a_resource_is_replaced_for_a_while(offline: Shop) -> None:
 
     with replace(offline.app, Mailer, Quiet()):
         assert (await run(offline.greet, "ann")).result == "said nothing to ann"
+        with replace(offline.app, Mailer, Mailer()):  # the latest counts
+            assert (await run(offline.greet, "ann")).result == "sent to ann"
+        assert (await run(offline.greet, "ann")).result == "said nothing to ann"
     assert (await run(offline.greet, "ann")).result == "sent to ann"
     with pytest.raises(InvalidInput, match="no resource"), replace(offline.app, int, 1):
         pass

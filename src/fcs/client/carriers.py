@@ -14,6 +14,7 @@ from fcs.database.carrier import Carrier, PsycopgCarrier, PsycopgSyncCarrier, Ro
 from fcs.domain.errors import InvalidInput
 
 _COMMENT: Final = re.compile(r"--.*$", re.MULTILINE)
+_COLON: Final = re.compile(r"(?<!:):(?!:)")
 _PLACEHOLDER: Final = re.compile(r"%\((\w+)\)[sb]")
 
 
@@ -146,8 +147,10 @@ def _for_sqlalchemy(connection: Any, statement: str) -> Any:
     from sqlalchemy import text
 
     _require_postgres(connection.dialect.name)
-    # A colon in a comment would be a parameter, and so would half a name before a cast.
-    return text(_PLACEHOLDER.sub(r"cast(:\1 as text)", _COMMENT.sub("", statement)))
+    # Comments go, as they may speak of parameters; a lone colon would be one, and so would half a
+    # name before a cast.
+    escaped = _COLON.sub(r"\\:", _COMMENT.sub("", statement))
+    return text(_PLACEHOLDER.sub(r"cast(:\1 as text)", escaped))
 
 
 def _require_postgres(dialect: str) -> None:
