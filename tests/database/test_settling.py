@@ -27,12 +27,13 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import backlog, creation, runs, settling, tasks
+from fcs.database import backlog, creation, insights, retention, runs, settling, tasks
 from fcs.database.connect import Connection, connect
 from fcs.database.tasks import Deletion
 from fcs.domain.errors import NeedsNotFound
 from fcs.domain.facts import Waiting
 from fcs.domain.ids import TaskId
+from fcs.domain.retention import Stretch
 from fcs.domain.task import FINAL, NewTask, Status, WhenNeedsFail
 
 RUN = WhenNeedsFail.RUN
@@ -516,3 +517,37 @@ async def test_a_delete_waits_for_whoever_settles(stage: Stage) -> None:
     assert (await stage.play(settle_once, delete_dependant)).waited
     assert await rows(db, "select from fcs.dependencies") == []
     assert await rows(db, "select id from fcs.tasks") == [{"id": TaskId(task_id(1))}]
+
+
+# Looking
+
+
+async def test_a_look_at_a_task_shows_what_it_waits_for(db: Connection) -> None:
+    await add_tasks(db, 1, 2, 3)
+    await create(db, after(4, 1, 2, 3, key="order-17", when_needs_fail=RUN))
+    await finish(db, 1)
+    await settle(db)
+    await db.execute("delete from fcs.tasks where id = %s", [task_id(2)])
+
+    view = await insights.find_task(db, task_id(4))
+    assert view is not None
+    assert view.key == "order-17"
+    assert [(need.id.int, need.status) for need in view.after] == [
+        (2, None),
+        (3, Status.PENDING),
+        (1, Status.SUCCEEDED),
+    ]
+    alone = await insights.find_task(db, task_id(3))
+    assert alone is not None
+    assert (alone.key, alone.after) == (None, [])
+
+
+async def test_pruning_leaves_what_is_still_waited_for(db: Connection) -> None:
+    await add_final(db, 7, 1, Status.SUCCEEDED)
+    await add_final(db, 7, 2, Status.FAILED)
+    await create(db, after(3, 1, 2, when_needs_fail=RUN))
+    everything = Stretch(UUID(int=0), task_id(9)), dict.fromkeys(FINAL, NOON + SECOND)
+
+    assert sum((await retention.prune(db, *everything)).values()) == 1
+    assert await settle(db) == [3]
+    assert sum((await retention.prune(db, *everything)).values()) == 1

@@ -65,6 +65,8 @@ async def test_a_created_task_is_there(service: Service) -> None:
         "progress": None,
         "cancel": None,
         "late_report": None,
+        "key": None,
+        "after": [],
     }
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
+from msgspec.structs import replace
 
 from fcs.database.connect import Connection
 from fcs.database.sql import load
@@ -17,6 +18,7 @@ from fcs.domain.task import (
     AttemptOutcome,
     CancelRequest,
     LateReport,
+    Need,
     OnInterrupt,
     Status,
     StopLevel,
@@ -25,7 +27,7 @@ from fcs.domain.task import (
 
 _SQL = load("insights")
 
-_COLUMNS = TaskView.__struct_fields__[:-2]
+_COLUMNS = TaskView.__struct_fields__[:-4]
 
 COUNT_MAX = 10_000
 """Counts stop here: "10,000 or more" is all that anybody needs to know, and costs the same."""
@@ -101,13 +103,15 @@ def find_task_sync(db: psycopg.Connection[Any], id: UUID) -> TaskView | None:
 def _whole_view(row: Sequence[Any] | None) -> TaskView | None:
     if row is None:
         return None
-    *task, run_id, late_status, late_error, reported_at = row
+    *task, run_id, late_status, late_error, reported_at, key, after = row
     late = (
         LateReport(run_id, Status(late_status), late_error, reported_at)
         if run_id is not None
         else None
     )
-    return _view(task, late)
+    return replace(
+        _view(task), late_report=late, key=key, after=msgspec.convert(after or [], list[Need])
+    )
 
 
 async def list_tasks(
@@ -246,7 +250,7 @@ def _attempt(row: Sequence[Any]) -> Attempt:
     return Attempt(*(attempt, run_id, worker_id, known, *rest, late))
 
 
-def _view(row: Sequence[Any], late: LateReport | None = None) -> TaskView:
+def _view(row: Sequence[Any]) -> TaskView:
     *columns, requested_at, reason, level = row
     fields = dict(zip(_COLUMNS, columns, strict=True))
     fields["status"] = Status(fields["status"])
@@ -254,4 +258,4 @@ def _view(row: Sequence[Any], late: LateReport | None = None) -> TaskView:
     cancel = None
     if requested_at is not None:
         cancel = CancelRequest(requested_at, reason or "", StopLevel(level) if level else None)
-    return TaskView(**fields, cancel=cancel, late_report=late)
+    return TaskView(**fields, cancel=cancel)

@@ -209,11 +209,20 @@ class Attempt(msgspec.Struct, frozen=True):
     late_report: LateReport | None = None
 
 
+class Need(msgspec.Struct, frozen=True):
+    """A task that another one waits for, or waited for; without a status it is gone."""
+
+    id: TaskId
+    status: Status | None
+
+
 class TaskView(msgspec.Struct, frozen=True):
     """A task as people and programs look at it.
 
     `args_text`, `result_text` and `progress_text` are JSON as the row holds it. `due_at` is when
-    a pending task falls due, which for a later attempt is not `scheduled_at`.
+    a pending task falls due, which for a later attempt is not `scheduled_at`. From `late_report`
+    on it is what only a look at the single task shows; of `after` the first hundred, those that
+    have yet to end before the others.
     """
 
     id: TaskId
@@ -238,3 +247,5 @@ class TaskView(msgspec.Struct, frozen=True):
     progress_text: str | None = None
     cancel: CancelRequest | None = None
     late_report: LateReport | None = None
+    key: str | None = None
+    after: list[Need] = []

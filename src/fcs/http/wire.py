@@ -16,6 +16,7 @@ from fcs.domain.task import (
     PRIORITY_MIN,
     CancelRequest,
     LateReport,
+    Need,
     OnInterrupt,
     Status,
     TaskView,
@@ -109,9 +110,12 @@ class TaskDocument(msgspec.Struct, rename={"definition": "def"}):
 
 
 class FullTaskDocument(TaskDocument):
-    """A task as it is, and what the worker of a lost run said of it afterwards."""
+    """A task as it is, what the worker of a lost run said of it afterwards, the key under which it
+    was created, and the tasks that it waits for: a hundred of them at the most."""
 
     late_report: LateReport | None
+    key: str | None
+    after: list[Need]
 
 
 def answer(
@@ -128,7 +132,7 @@ def show(view: TaskView) -> TaskDocument:
 
 
 def show_in_full(view: TaskView) -> FullTaskDocument:
-    return FullTaskDocument(*(*_fields(view), view.late_report))
+    return FullTaskDocument(*(*_fields(view), view.late_report, view.key, view.after))
 
 
 def _fields(view: TaskView) -> tuple[Any, ...]:

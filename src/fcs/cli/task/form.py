@@ -13,6 +13,7 @@ from fcs.domain.errors import FcsError
 from fcs.domain.task import Attempt, CancelRequest, LateReport, StopLevel, TaskView
 
 _HEAD = ("id", "ty", "args_text")
+_ONLY_IN_FULL = ("late_report", "key", "after")
 _NEW_LINE = "\n"
 _RENAMED = {"result_text": "result", "progress_text": "progress"}
 
@@ -23,14 +24,14 @@ def document(task: TaskView) -> dict[str, Any]:
     for name in task.__struct_fields__:
         if name in _RENAMED:
             shown[_RENAMED[name]] = _json(getattr(task, name))
-        elif name not in _HEAD and name != "late_report":
+        elif name not in _HEAD and name not in _ONLY_IN_FULL:
             shown[name] = getattr(task, name)
     return shown
 
 
 def full_document(task: TaskView) -> dict[str, Any]:
-    """The same, with what the worker of a lost run said afterwards."""
-    return document(task) | {"late_report": task.late_report}
+    """The same, with what only a look at the single task shows."""
+    return document(task) | {name: getattr(task, name) for name in _ONLY_IN_FULL}
 
 
 def table(tasks: list[TaskView]) -> str:
@@ -71,6 +72,8 @@ def lines(task: TaskView) -> str:
             ("timeout", task.timeout and f"{task.timeout:g} s"),
             ("on interrupt", task.on_interrupt),
             ("limit key", task.limit_key),
+            ("key", task.key),
+            ("after", ", ".join(f"{need.id} ({need.status or 'gone'})" for need in task.after)),
             ("worker", task.worker_id),
             ("created", moment(task.created_at)),
             ("scheduled", moment(task.scheduled_at)),

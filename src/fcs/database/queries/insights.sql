@@ -27,7 +27,21 @@ select tasks.id,
        late.run_id,
        late.status::text,
        late.error,
-       late.reported_at
+       late.reported_at,
+       tasks.key,
+       (
+           select jsonb_agg(jsonb_build_object(
+                      'id', needs_id,
+                      'status', (select status from fcs.tasks as needed where needed.id = needs_id)
+                  ))
+             from (
+                        select needs_id
+                          from fcs.dependencies
+                         where dependencies.task_id = tasks.id
+                      order by is_open desc, needs_id
+                         limit 100
+                  ) as shown
+       ) as after
   from fcs.tasks
   left join fcs.late_reports as late
          on late.task_id = tasks.id
