@@ -70,12 +70,6 @@ _ONCE: list[Callable[[Any], Any]] = [
     click.option(
         "--key", metavar="KEY", help="Idempotency key: the same under the same key is one task."
     ),
-]
-_HOW: list[Callable[[Any], Any]] = [
-    click.option("--queue", type=queue, metavar="NAME", help="The queue; else that of the type."),
-    click.option(
-        "--priority", type=click.IntRange(-100, 100), help="The higher the sooner; usually 0."
-    ),
     click.option(
         "--after",
         multiple=True,
@@ -86,6 +80,12 @@ _HOW: list[Callable[[Any], Any]] = [
         "--when-needs-fail",
         type=click.Choice(["cancel", "run"]),
         help="What to do when one of those ends without success; usually cancel.",
+    ),
+]
+_HOW: list[Callable[[Any], Any]] = [
+    click.option("--queue", type=queue, metavar="NAME", help="The queue; else that of the type."),
+    click.option(
+        "--priority", type=click.IntRange(-100, 100), help="The higher the sooner; usually 0."
     ),
     click.option(
         "--limit-key",
