@@ -11,7 +11,7 @@ table, its bookmark tells from where to read on.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush, nsmallest
+from heapq import heapify, heappop, heappush, heapreplace, nsmallest
 
 from fcs.domain.facts import Lane, Place, Waiting
 from fcs.domain.ids import TaskId
@@ -165,18 +165,25 @@ class Backlog:
         of priority q that fell due more than (q - p) * aging after it.
         """
         fronts = [
-            (held.heap[0].due_at - lane.priority * self._aging, held.heap[0], lane)
+            (self._rank(lane, held.heap[0]), held.heap[0], lane)
             for lane, held in self._lanes.items()
             if held.heap and held.heap[0].due_at <= now
         ]
         heapify(fronts)
         while fronts:
-            _, place, lane = heappop(fronts)
+            _, place, lane = fronts[0]
             if not accept(lane):
+                heappop(fronts)
                 continue
             held = self._lanes[lane]
             held.pop()
             yield Waiting(lane, place.due_at, place.id)
             if held.heap and held.heap[0].due_at <= now:
-                front = held.heap[0]
-                heappush(fronts, (front.due_at - lane.priority * self._aging, front, lane))
+                heapreplace(fronts, (self._rank(lane, held.heap[0]), held.heap[0], lane))
+            else:
+                heappop(fronts)
+
+    def _rank(self, lane: Lane, place: Place) -> datetime:
+        """What goes first has the earliest; whatever happens, two tasks keep their order."""
+        priority = lane.priority
+        return place.due_at - priority * self._aging if priority else place.due_at
