@@ -1,6 +1,7 @@
 """Cron rules: what can be read, what it says in words, and what becomes of the nights of change."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo, available_timezones
@@ -239,8 +240,8 @@ def test_what_can_be_read_can_be_said_and_fires(cron: str) -> None:
 
 @given(st.text(max_size=30), st.text(max_size=10))
 def test_whatever_is_sent_is_read_or_refused(cron: str, tz: str) -> None:
-    with pytest.raises(InvalidInput):
-        Rule(cron, tz)
+    with suppress(InvalidInput):
+        assert Rule(cron, tz).in_words()
 
 
 @given(st.integers(0, 37 * 366 * 24 * 60), st.sampled_from(["0", "30", "*", "*/7"]))
