@@ -169,6 +169,14 @@ async def test_nothing_at_all_can_be_created(mail: Mail, db: Connection) -> None
     assert await count(db, TASKS) == 0
 
 
+@pytest.mark.slow
+async def test_a_hundred_thousand_are_created_at_once(mail: Mail, db: Connection) -> None:
+    calls = [{"to": str(number)} for number in range(100_000)]
+    assert len(set(await mail.enqueue_many(calls))) == 100_000
+    mail.enqueue_many_sync(calls)
+    assert await count(db, TASKS) == 200_000
+
+
 def test_options_add_up(unsent: Mail) -> None:
     chosen = unsent.using(queue="vip").using(priority=9).using(scheduled_at=TOMORROW)
     options = chosen.using(limit_key="ann")._options

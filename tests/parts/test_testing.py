@@ -243,6 +243,18 @@ async def test_draining_runs_what_is_due_and_what_comes_of_it(shop: Shop) -> Non
     await shop.app.close()
 
 
+async def test_draining_goes_on_to_what_waited_for_other_tasks(shop: Shop) -> None:
+    needed = [await shop.count.enqueue(number) for number in range(3)]
+    last = await shop.greet.using(after=needed).enqueue("ann")
+    broken = await shop.count.using(max_attempts=1).enqueue(-1)
+    never = await shop.greet.using(after=[broken]).enqueue("ben")
+    ran = await drain(shop.app)
+    assert {one.id for one in ran} == {last.id, broken.id, *(task.id for task in needed)}
+    assert (await last.view()).status is Status.SUCCEEDED
+    assert (await never.view()).status is Status.CANCELLED
+    await shop.app.close()
+
+
 def test_draining_works_without_an_event_loop_and_runs_isolated_types_here(shop: Shop) -> None:
     @shop.app.task(isolation="process")
     def pid() -> int:

@@ -19,8 +19,8 @@ order by id desc
    limit %(limit)s;
 
 -- name: left_due
--- What could go on by now: tasks of these types that run or are due, and schedules that are due or,
--- of those named, not yet written down.
+-- What could go on by now: tasks of these types that run or are due, ended tasks that others wait
+-- for, and schedules that are due or, of those named, not yet written down.
 (
       select format('task %%s (%%s, %%s)', id, ty, status) as words
         from fcs.tasks
@@ -28,6 +28,12 @@ order by id desc
          and (status in ('dispatched', 'running') or due_at <= fcs.now())
     order by id
        limit %(limit)s
+)
+union all
+(
+    select format('what waits for task %%s', task_id)
+      from fcs.unsettled
+     limit %(limit)s
 )
 union all
 (
