@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 from fcs import App, Context, current
@@ -180,6 +181,20 @@ def close_everything() -> None:
     """While the event loop of its process is asleep, which then nobody wakes."""
     time.sleep(0.05)
     os.closerange(3, 256)
+
+
+@app.task(isolation="process")
+def write_everywhere() -> None:
+    """Into the line to the worker, for one."""
+    for descriptor in range(3, 32):
+        with suppress(OSError):
+            os.write(descriptor, 64 * b"\xff")
+    time.sleep(600)
+
+
+@app.task(isolation="process", memory_max=2 * 1024 * 1024)
+def live_on_little() -> int:
+    return len(bytearray(1024 * 1024))
 
 
 @app.task(isolation="process")

@@ -144,6 +144,22 @@ async def is_as_before(pool: Pool) -> None:
     assert (await run(pool, "double", n=21)).outcome == Succeeded("42")
 
 
+async def test_a_child_that_says_what_makes_no_sense_is_ended(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcs.worker.children.child.END_SECONDS", 0.1)
+    outcome = (await run(pool, "write_everywhere")).outcome
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "the child broke its line to the worker in the middle of the body"
+    await is_as_before(pool)
+
+
+async def test_a_small_limit_leaves_a_body_what_it_says() -> None:
+    async with pool_of(size=1) as pool:
+        assert (await run(pool, "live_on_little")).outcome == Succeeded(str(1024 * 1024))
+
+
 async def test_a_limit_ends_with_its_body() -> None:
     async with pool_of(size=1) as pool:
         limited = await run(pool, "take_memory", size=2 * MEMORY_MAX)

@@ -43,6 +43,8 @@ class Bounds(NamedTuple):
 def serve(registry: Registry, line: Line, handler: LineHandler, bounds: Bounds) -> None:
     """Run bodies until the worker closes the line. When it does so in the middle of a body, it
     has died, and this process goes with it, and all that the body has started."""
+    # The thread of plain bodies is there before any of them is limited: its stack counts, too.
+    _threads.submit(threading.get_ident).result()
     asyncio.run(Server(registry, line, handler, bounds).run())
 
 

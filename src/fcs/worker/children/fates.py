@@ -26,8 +26,8 @@ def crashed(code: int, *, cpu_max: float | None) -> Failed:
 
 
 def gone_silent() -> Failed:
-    """The outcome of a body whose child ran on, but could say nothing any more."""
-    return Failed("the child closed its line to the worker in the middle of the body", "Crashed")
+    """The outcome of a body whose child ran on, but said nothing more that made sense."""
+    return Failed("the child broke its line to the worker in the middle of the body", "Crashed")
 
 
 def how_it_died(code: int) -> str:
