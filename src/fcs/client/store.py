@@ -14,6 +14,7 @@ from fcs.database import bulk, creation, insights, tasks
 from fcs.database.carrier import Carrier, SyncCarrier
 from fcs.database.connect import Connection
 from fcs.database.creation import Created
+from fcs.database.insights import ATTEMPTS_MAX
 from fcs.database.line import Line, SyncConnection, SyncLine
 from fcs.database.writer import Writer
 from fcs.domain.errors import InvalidSettings
@@ -68,8 +69,8 @@ class Store:
     async def find(self, id: TaskId) -> TaskView | None:
         return await self._ask(lambda db: insights.find_task(db, id))
 
-    async def attempts(self, id: TaskId) -> list[Attempt]:
-        return await self._ask(lambda db: insights.list_attempts(db, id))
+    async def attempts(self, id: TaskId, *, limit: int = ATTEMPTS_MAX) -> list[Attempt]:
+        return await self._ask(lambda db: insights.list_attempts(db, id, limit=limit))
 
     async def cancel(self, id: TaskId, reason: str) -> Status | None:
         return (await self._ask(lambda db: tasks.cancel(db, [id], reason=reason))).get(id)
@@ -86,8 +87,8 @@ class Store:
     def find_sync(self, id: TaskId) -> TaskView | None:
         return self._ask_sync(lambda db: insights.find_task_sync(db, id))
 
-    def attempts_sync(self, id: TaskId) -> list[Attempt]:
-        return self._ask_sync(lambda db: insights.list_attempts_sync(db, id))
+    def attempts_sync(self, id: TaskId, *, limit: int = ATTEMPTS_MAX) -> list[Attempt]:
+        return self._ask_sync(lambda db: insights.list_attempts_sync(db, id, limit=limit))
 
     def cancel_sync(self, id: TaskId, reason: str) -> Status | None:
         return self._ask_sync(lambda db: tasks.cancel_sync(db, [id], reason=reason)).get(id)

@@ -51,7 +51,7 @@ class Task(Generic[R_co]):
         while not (view := await self.view()).status.is_final:
             await asyncio.sleep(looks.pause(view.status))
         if view.status is not Status.SUCCEEDED:
-            raise _failure(view, await self._store.attempts(self.id))
+            raise _failure(view, await self._store.attempts(self.id, limit=1))
         return view
 
     def wait_sync(self, timeout: float | None = None) -> TaskView:
@@ -60,7 +60,7 @@ class Task(Generic[R_co]):
         while not (view := self.view_sync()).status.is_final:
             time.sleep(looks.pause(view.status))
         if view.status is not Status.SUCCEEDED:
-            raise _failure(view, self._store.attempts_sync(self.id))
+            raise _failure(view, self._store.attempts_sync(self.id, limit=1))
         return view
 
     async def result(self, timeout: float | None = None) -> R_co:
@@ -165,10 +165,10 @@ class _Looks:
         return min(pause, left)
 
 
-def _failure(view: TaskView, attempts: Sequence[Attempt]) -> TaskFailed:
+def _failure(view: TaskView, latest: Sequence[Attempt]) -> TaskFailed:
     """What the waiting one is told, with what the last run left behind."""
     kind = TaskCancelled if view.status is Status.CANCELLED else TaskFailed
-    last = attempts[-1] if attempts else None
+    last = latest[-1] if latest else None
     return kind(
         f"task {view.id} {view.status}: {view.error or 'no reason was given'}",
         error_type=last.error_type if last else None,

@@ -14,6 +14,7 @@ from fcs.client.ids import new_run_ids
 from fcs.client.store import Store
 from fcs.database.carrier import Carrier, SyncCarrier
 from fcs.database.creation import Created
+from fcs.database.insights import ATTEMPTS_MAX
 from fcs.domain.ids import TaskId
 from fcs.domain.outcome import Allowance, Failed, Snoozed, Succeeded, next_attempt_in
 from fcs.domain.task import Attempt, AttemptOutcome, NewTask, Status, TaskView
@@ -58,11 +59,11 @@ class Inline(Store):
     def find_sync(self, id: TaskId) -> TaskView | None:
         return self._views.get(id)
 
-    async def attempts(self, id: TaskId) -> list[Attempt]:
-        return self._attempts.get(id, [])
+    async def attempts(self, id: TaskId, *, limit: int = ATTEMPTS_MAX) -> list[Attempt]:
+        return self.attempts_sync(id, limit=limit)
 
-    def attempts_sync(self, id: TaskId) -> list[Attempt]:
-        return self._attempts.get(id, [])
+    def attempts_sync(self, id: TaskId, *, limit: int = ATTEMPTS_MAX) -> list[Attempt]:
+        return self._attempts.get(id, [])[-limit:]
 
     async def cancel(self, id: TaskId, reason: str) -> Status | None:
         return self.cancel_sync(id, reason)
