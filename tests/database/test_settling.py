@@ -453,6 +453,10 @@ async def settle_once(db: Connection) -> object:
     return (await settling.settle(db)).due
 
 
+async def settle_one_note(db: Connection) -> object:
+    return (await settling.settle(db, limit=1)).due
+
+
 async def delete_needed(db: Connection) -> object:
     return await tasks.delete(db, [task_id(1)])
 
@@ -491,10 +495,31 @@ async def test_two_supervisors_count_each_end_once(stage: Stage, commit: bool) -
     await create(db, after(2, 1, 3))
     await settle(db)
     await end(db)
+    # Two notes about one end, so that neither of them has nothing to do.
+    await db.execute("insert into fcs.unsettled (task_id) values (%s)", [task_id(1)])
 
-    await stage.play(settle_once, settle_once, commit=commit)
+    assert (await stage.play(settle_one_note, settle_one_note, commit=commit)).waited
     await settle(db)
     assert (await row(db, 2))["open_needs"] == 1
+
+
+async def cancel_both(db: Connection) -> object:
+    return await tasks.cancel(db, [task_id(1), task_id(2)], reason="")
+
+
+@pytest.mark.parametrize("acts", [(settle_once, cancel_both), (cancel_both, settle_once)])
+async def test_a_cancel_meets_whoever_settles(stage: Stage, acts: tuple[Any, Any]) -> None:
+    db = stage.observer
+    await add_running(db, 7, 1)
+    await create_dependant(db)
+    await settle(db)
+    await end(db)
+
+    await stage.play(*acts)
+    assert await settle(db) == []
+    ended = await row(db, 2)
+    assert (ended["status"], ended["due_at"]) == ("cancelled", None)
+    assert "before it started" in ended["error"]
 
 
 async def test_a_delete_that_crosses_a_create_is_found_out(stage: Stage) -> None:
