@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import fcs
+import fcs.testing
 
 SERVERS = {"starlette", "uvicorn", "structlog", "click", "httptools", "uvloop"}
 
@@ -42,6 +43,24 @@ async def mail(to: str) -> None: ...
 later = mail.using(scheduled_at=datetime(2030, 1, 1, tzinfo=UTC), priority=3)
 app.find("0192f0c1-1111-7222-8333-444455556666")
 """
+
+
+def test_the_plugin_for_pytest_costs_nobody_anything() -> None:
+    """It is loaded in every run of pytest wherever fcs is installed."""
+    loaded = loaded_by("import fcs.testing.pytest_plugin") - loaded_by("import asyncio, pytest")
+    assert {name for name in loaded if name.startswith("fcs")} == {
+        "fcs",
+        "fcs.testing",
+        "fcs.testing.pytest_plugin",
+    }
+    assert loaded & (SERVERS | {"psycopg", "msgspec"}) == set()
+
+
+def test_every_name_of_the_testing_kit_is_there() -> None:
+    for name in fcs.testing.__all__:
+        assert getattr(fcs.testing, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Mock'"):
+        _ = fcs.testing.Mock
 
 
 def test_nothing_is_opened_before_the_first_task() -> None:

@@ -12,7 +12,7 @@ from fcs.database.connect import connect_sync
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Status
 from fcs.registry.models import write
-from fcs.testing.inline import Inline
+from fcs.testing.inlining import Inline
 
 LIMIT = 10_000
 SHOWN = 5
