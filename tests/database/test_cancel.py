@@ -13,7 +13,6 @@ from tests.database.scene import (
     ending,
     freeze,
     incarnation,
-    listen,
     row,
     run_id,
     status,
@@ -24,7 +23,6 @@ from tests.database.scene import (
 from fcs.database import insights, runs, tasks
 from fcs.database.connect import Connection
 from fcs.database.runs import Ending
-from fcs.domain.hints import CancelAsked, parse_for_worker, worker_channel
 from fcs.domain.task import FINAL, CancelRequest, Status, StopLevel
 
 W = incarnation(7)
@@ -132,23 +130,3 @@ async def test_many_at_once_and_some_that_are_not_there(db: Connection) -> None:
     assert found == {1: Status.PENDING, 2: Status.DISPATCHED, 3: Status.RUNNING}
     assert [await row(db, 5), await row(db, 6)] == bystanders
     assert await cancel(db) == {}
-
-
-async def test_the_worker_hears_of_what_it_runs_and_of_nothing_else(clean: Connection) -> None:
-    await add_workers(clean, 7, 8)
-    await add_running(clean, 7, *range(1, 402))
-    await add_running(clean, 8, 501)
-    await add_dispatched(clean, 7, 502)
-    ears = await listen(clean, [worker_channel(W), worker_channel(incarnation(8))])
-
-    await cancel(clean, *range(1, 402), 502)
-
-    heard = await ears.heard()
-    assert {channel for channel, _ in heard} == {worker_channel(W)}
-    named = []
-    for _, payload in heard:
-        hint = parse_for_worker(payload)
-        assert isinstance(hint, CancelAsked)
-        assert len(payload.encode()) < 8_000
-        named += hint.ids
-    assert sorted(named) == [task_id(n) for n in range(1, 402)]

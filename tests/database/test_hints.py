@@ -21,9 +21,11 @@ from tests.database.scene import (
 
 from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection, connect
+from fcs.database.runs import Again, Evidence
 from fcs.domain import hints
 from fcs.domain.hints import (
     SUPERVISOR_CHANNEL,
+    CancelAsked,
     Rescan,
     Scan,
     TasksNamed,
@@ -32,6 +34,7 @@ from fcs.domain.hints import (
     worker_channel,
 )
 from fcs.domain.ids import TaskId
+from fcs.domain.task import AttemptOutcome
 
 W, RIVAL = incarnation(7), incarnation(8)
 
@@ -187,6 +190,44 @@ async def test_a_worker_is_told_of_its_tasks_once_more(clean: Connection) -> Non
     [(channel, payload)] = await ears.heard()
     assert channel == worker_channel(W)
     assert parse_for_worker(payload) == TasksNamed(ids)
+
+
+async def test_the_supervisor_hears_of_another_attempt_and_of_the_free_slot(
+    clean: Connection, ears: Ears
+) -> None:
+    await add_workers(clean, 7)
+    await add_running(clean, 7, 1)
+    evidence = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch")
+    again = [Again(task_id(1), run_id(1), 0.0, evidence, 1)]
+    await ears.heard()
+
+    await runs.retry(clean, again, "my report")
+    assert sorted(await ears.payloads()) == ["my report", f"tasks {task_id(1)}"]
+
+    await runs.retry(clean, again, "my report")
+    assert await ears.payloads() == ["my report"]
+
+
+async def test_a_worker_hears_of_cancelled_tasks_that_it_runs_and_of_no_others(
+    clean: Connection,
+) -> None:
+    await add_workers(clean, 7, 8)
+    await add_running(clean, 7, *range(1, 402))
+    await add_running(clean, 8, 501)
+    await add_dispatched(clean, 7, 502)
+    ears = await listen(clean, [worker_channel(W), worker_channel(RIVAL)])
+
+    await tasks.cancel(clean, [task_id(n) for n in [*range(1, 402), 502]], reason="no need")
+
+    heard = await ears.heard()
+    assert {channel for channel, _ in heard} == {worker_channel(W)}
+    named = []
+    for _, payload in heard:
+        hint = parse_for_worker(payload)
+        assert isinstance(hint, CancelAsked)
+        assert len(payload.encode()) < 8_000
+        named += hint.ids
+    assert sorted(named) == [task_id(n) for n in range(1, 402)]
 
 
 async def test_who_joins_drains_or_leaves_says_so_at_once(clean: Connection, ears: Ears) -> None:

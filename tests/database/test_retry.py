@@ -6,13 +6,11 @@ import pytest
 from tests.database.scene import (
     NOON,
     SECOND,
-    Ears,
     add_running,
     add_workers,
     beginning,
     freeze,
     incarnation,
-    listen,
     new,
     row,
     rows,
@@ -180,17 +178,6 @@ async def test_never_before_its_time(db: Connection) -> None:
     await runs.retry(db, [again(1)], "report")
 
     assert (await row(db, 1))["due_at"] == NOON + 60 * SECOND
-
-
-async def test_the_supervisor_hears_of_it_and_of_the_free_slot(clean: Connection) -> None:
-    await add_workers(clean, 7)
-    await add_retried(clean, 1)
-    ears: Ears = await listen(clean, ["fcs_supervisor"])
-    await runs.retry(clean, [again(1)], "my report")
-    assert sorted(await ears.payloads()) == ["my report", f"tasks {task_id(1)}"]
-
-    await runs.retry(clean, [again(1)], "my report")
-    assert await ears.payloads() == ["my report"]
 
 
 # When the worker dies.
