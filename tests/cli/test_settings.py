@@ -23,6 +23,7 @@ def test_every_setting_has_its_variable() -> None:
         rescan_interval=1.5,
         hint_again_after=2.5,
         take_back_after=20.5,
+        aging=30.5,
         window=500,
         forget_workers_after=60.5,
         kill_grace=2.5,
