@@ -115,9 +115,10 @@ class Pool:
 
     async def close(self) -> None:
         """End all children."""
+        for child in self._ready:
+            self._see_off(child)
         for child in self._busy:
             child.kill()
-        for child in [*self._ready, *self._busy]:
             self._see_off(child)
         self._ready.clear()
         self._busy.clear()
@@ -162,7 +163,10 @@ class Pool:
             self._see_off(child)
 
     def _see_off(self, child: Child) -> None:
-        log.info("child sent away: pid=%d reason=%s", child.pid, child.spent or "no longer there")
+        if child.is_fit:
+            log.info("child no longer needed: pid=%d", child.pid)
+        else:
+            log.info("child replaced: pid=%d reason=%s", child.pid, child.spent or "it ended")
         self._remember(child.close())
         self._short.set()
 
