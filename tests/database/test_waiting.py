@@ -26,7 +26,7 @@ from tests.database.scene import (
 
 from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
-from fcs.database.tasks import Overdue
+from fcs.database.tasks import Deletion, Overdue
 from fcs.domain.task import Status
 
 W, RIVAL = incarnation(7), incarnation(8)
@@ -326,7 +326,10 @@ async def test_a_task_that_is_deleted_is_not_dispatched(stage: Stage) -> None:
         lambda db: tasks.delete(db, [task_id(1)]), lambda db: tasks.dispatch(db, to(7, 1))
     )
 
-    assert (played.first, played.second) == ({task_id(1): Status.PENDING}, frozenset())
+    assert (played.first, played.second) == (
+        {task_id(1): Deletion(Status.PENDING, False)},
+        frozenset(),
+    )
     assert (await worker_row(stage.observer, 7))["tasks_sent"] == 0
 
 
@@ -337,7 +340,10 @@ async def test_a_task_that_is_deleted_while_it_is_dispatched_costs_no_slot(stage
         lambda db: tasks.dispatch(db, to(7, 1)), lambda db: tasks.delete(db, [task_id(1)])
     )
 
-    assert (played.second, played.waited) == ({task_id(1): Status.DISPATCHED}, True)
+    assert (played.second, played.waited) == (
+        {task_id(1): Deletion(Status.DISPATCHED, False)},
+        True,
+    )
     assert (await worker_row(stage.observer, 7))["tasks_sent"] == 0
 
 
@@ -346,7 +352,7 @@ async def test_a_task_that_begins_is_not_deleted(stage: Stage) -> None:
     await add_dispatched(stage.observer, 7, 1)
     played = await stage.play(begin(), lambda db: tasks.delete(db, [task_id(1)]))
 
-    assert (played.second, played.waited) == ({task_id(1): Status.RUNNING}, True)
+    assert (played.second, played.waited) == ({task_id(1): Deletion(Status.RUNNING, False)}, True)
     assert (await worker_row(stage.observer, 7))["tasks_sent"] == 1
 
 
