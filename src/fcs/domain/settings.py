@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     take_back_after: float = 10.0
     """A task dispatched this long ago and not begun goes back to pending."""
 
-    aging: float = 60.0
+    aging: float = 600.0
     """So long a wait counts like one point of priority."""
 
     window: int = 10_000
