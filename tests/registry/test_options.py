@@ -57,6 +57,16 @@ def test_an_isolation_that_makes_no_sense_is_refused(
     assert hint in refusal.value.hint
 
 
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [({"max_attemps": 3}, "'max_attempts'"), ({"once": True}, "timeout")],
+)
+def test_an_option_that_nobody_knows_is_refused(options: dict[str, Any], hint: str) -> None:
+    with pytest.raises(InvalidTaskType, match="There is no option") as refusal:
+        TaskType(plain, **options)
+    assert hint in refusal.value.hint
+
+
 def test_the_registry_knows_which_types_need_child_processes() -> None:
     registry = Registry()
     registry.add(TaskType(plain))

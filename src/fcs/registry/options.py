@@ -1,5 +1,6 @@
 """The options of a task type, checked where they come in."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, TypedDict
 
@@ -7,6 +8,7 @@ from fcs.domain.durations import Duration, seconds_of
 from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.outcome import Backoff
 from fcs.domain.task import OnInterrupt
+from fcs.registry.problems import near_match
 
 ATTEMPTS_MAX: Final = 10_000
 TIMEOUT_MIN: Final = 0.001
@@ -52,6 +54,18 @@ class TaskOptions(TypedDict, total=False):
     isolation: str | None
     memory_max: int | None
     cpu_max: Duration | None
+
+
+def check_names(options: Collection[str]) -> None:
+    """Raise `InvalidInput` if one of the options is not known: it would ask for nothing."""
+    known = [*TaskOptions.__annotations__]
+    for name in options:
+        if name not in known:
+            raise _invalid(
+                f"/{name}",
+                f"there is no option {name!r}",
+                near_match(name, known) or f"There are {', '.join(known)}.",
+            )
 
 
 def check_attempts(attempts: int) -> int:

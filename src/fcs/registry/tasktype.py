@@ -23,6 +23,7 @@ from fcs.registry.options import (
     check_cpu,
     check_isolation,
     check_memory,
+    check_names,
     check_on_interrupt,
     check_timeout,
 )
@@ -80,6 +81,7 @@ class TaskType:
         self._tag = msgspec.json.encode({DISCRIMINATOR: self.name})[:-1]
 
     def _take(self, options: TaskOptions) -> None:
+        check_names(options)
         self.queue = check_queue(options.get("queue", DEFAULT_QUEUE))
         self.priority = check_priority(options.get("priority", 0))
         self.max_attempts = check_attempts(options.get("max_attempts", 1))
