@@ -333,6 +333,17 @@ async def test_what_is_no_open_connection_is_refused_with_what_is(mail: Mail) ->
         assert "session of SQLAlchemy" in raised.value.hint
 
 
+async def test_sqlalchemy_carries_also_where_its_asyncio_part_cannot_be_loaded(
+    mail: Mail, db: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy.ext.asyncio", None)  # as without greenlet
+    with Session(engine(database_url)) as session, session.begin():
+        mail.using(connection=session).enqueue_sync("ann")
+    assert await count(db, TASKS) == 1
+    with pytest.raises(InvalidInput, match="Engine"):
+        mail.using(connection=engine(database_url))
+
+
 async def test_a_connection_to_another_kind_of_database_is_refused(mail: Mail) -> None:
     with (
         sqlalchemy.create_engine("sqlite://").connect() as own,

@@ -4,6 +4,7 @@ None of these libraries is imported before somebody brings a connection of it.
 """
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final
@@ -93,7 +94,8 @@ def carrier_for(connection: object) -> Carrier | SyncCarrier:
         if library is not None and (carrier := library(connection)) is not None:
             return carrier
     raise InvalidInput(
-        f"a {type(connection).__qualname__} cannot carry a task into your transaction",
+        f"an object of type {type(connection).__qualname__} cannot carry a task into your"
+        " transaction",
         hint="Pass an open connection of psycopg 3 or asyncpg, a connection or session of"
         " SQLAlchemy, or django.db.connection; not an engine and not a pool.",
     )
@@ -107,11 +109,14 @@ def _psycopg(connection: object) -> Carrier | SyncCarrier | None:
 
 def _sqlalchemy(connection: object) -> Carrier | SyncCarrier | None:
     from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session, scoped_session
 
     if isinstance(connection, Connection | Session | scoped_session):
         return SqlalchemyCarrier(connection, is_session=not isinstance(connection, Connection))
+    if sys.modules.get("sqlalchemy.ext.asyncio") is None:  # it may lack what it needs: greenlet
+        return None
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+
     if isinstance(connection, AsyncConnection | AsyncSession | async_scoped_session):
         is_session = not isinstance(connection, AsyncConnection)
         return AsyncSqlalchemyCarrier(connection, is_session=is_session)
