@@ -25,6 +25,9 @@ hypothesis.settings.register_profile("default", deadline=None, derandomize="CI" 
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile("default")
 
+# Nobody crashes the shared server, and each database of a test is a copy that need not last.
+CARELESS = {"fsync": "off", "full_page_writes": "off"}
+
 _numbers = itertools.count(1)
 
 
@@ -53,7 +56,10 @@ def postgres() -> Iterator[Server]:
     if url := os.environ.get("FCS_TEST_DATABASE"):
         yield OuterServer(url)
         return
-    with tempfile.TemporaryDirectory(prefix="fcs-test-") as folder, Postgres(folder) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="fcs-test-") as folder,
+        Postgres(folder, settings=CARELESS) as server,
+    ):
         yield server
 
 

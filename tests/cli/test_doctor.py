@@ -1,6 +1,7 @@
 """`fcs doctor`: what it makes of what it sees, and what it sees of a healthy database."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from fcs.cli.findings import Facts, Finding, exit_code, judge
 from fcs.database.connect import Connection
 from fcs.database.insights import Health, Pin
 from fcs.database.mail import listen
+from fcs.database.migrate import migrate
 from fcs.domain.errors import SchemaOutdated
+from fcs.embedded import Postgres
 
 NOON = datetime(2018, 1, 1, 12, 0, tzinfo=UTC)
 HEALTH = Health(
@@ -99,15 +102,25 @@ def test_exit_code_is_that_of_the_worst(states: list[Any], code: int) -> None:
     assert exit_code([Finding("check", state, "") for state in states]) == code
 
 
-def test_healthy_database(fcs: Fcs) -> None:
-    said = fcs("doctor", "-o", "json")
+@pytest.fixture(scope="module")
+def careful_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server as `fcs up` starts it: the one of the other tests would not survive a crash."""
+    with Postgres(tmp_path_factory.mktemp("careful")) as server:
+        asyncio.run(migrate(server.url()))
+        yield server.url()
+
+
+@pytest.mark.xdist_group("careful")
+def test_healthy_database(anywhere: Fcs, careful_url: str) -> None:
+    said = anywhere("doctor", "-o", "json", "-d", careful_url)
     states = {finding["check"]: finding["state"] for finding in said.json}
     for check in ("reachable", "version", "schema", "writable", "direct", "notifications", "fsync"):
         assert states[check] == "ok"
 
 
-def test_table_says_the_same(fcs: Fcs) -> None:
-    said = fcs("doctor")
+@pytest.mark.xdist_group("careful")
+def test_table_says_the_same(anywhere: Fcs, careful_url: str) -> None:
+    said = anywhere("doctor", "-d", careful_url)
     assert said.code == 0
     assert all(line.startswith("ok ") for line in said.out.splitlines())
 
@@ -132,15 +145,18 @@ def test_unlogged_table_is_found(fcs: Fcs, rows: psycopg.Connection[tuple[Any, .
     assert "late_reports" in said.out
 
 
+@pytest.mark.xdist_group("careful")
 def test_old_snapshot_is_found(
-    fcs: Fcs, rows: psycopg.Connection[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+    anywhere: Fcs, careful_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fcs.cli.findings.OLD_SNAPSHOT", 0.0)
-    rows.execute("begin isolation level repeatable read")
-    rows.execute("select 1")
-    said = fcs("doctor")
+    with psycopg.connect(careful_url) as rows:
+        rows.execute("set transaction isolation level repeatable read")
+        pinner = rows.info.backend_pid
+        rows.execute("select 1")
+        said = anywhere("doctor", "-d", careful_url)
     assert said.code == 1
-    assert f"process {rows.info.backend_pid} " in said.out
+    assert f"process {pinner} " in said.out
 
 
 async def test_pooler_that_swaps_sessions_is_noticed(db: Connection, database_url: str) -> None:
