@@ -2,7 +2,7 @@
 env = python=$$(sh tools/environment.sh up,dev) && PATH="$$(dirname "$$python"):$$PATH" &&
 
 check: lint ## format, lint, types, floors and the fast tests, in seconds
-	@$(env) "$$python" -m pytest -q -m "not slow"
+	@$(env) "$$python" -m pytest -q -m "not slow and not nightly"
 
 lint:
 	@$(env) ruff format --check . && ruff check . && mypy && lint-imports --no-logo
@@ -10,10 +10,10 @@ lint:
 fix: ## let ruff repair what it can
 	@$(env) ruff format . && ruff check --fix .
 
-test: ## the whole suite
-	@$(env) "$$python" -m pytest -n 4 --dist loadgroup
+test: ## the whole suite, but for the long forms of some proofs
+	@$(env) "$$python" -m pytest -n 4 --dist loadgroup -m "not nightly"
 
-nightly: ## the whole suite with many more examples
+nightly: ## the long forms as well, and many more examples
 	@$(env) "$$python" -m pytest -n 4 --dist loadgroup --hypothesis-profile=nightly
 
 docs: ## draw the life of a task into ARCHITECTURE.md anew
