@@ -216,9 +216,29 @@ def test_all_files_belong_to_the_one_who_started_it(home: Path, user: int | None
         assert (home / "data").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+DEADLY = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(number, marks=pytest.mark.nightly) for number in DEADLY)],
+)
 @pytest.mark.parametrize("start_in", ["main", "thread"])
 def test_no_server_outlives_its_parent(
+    home: Path, user: int | None, number: signal.Signals, start_in: str
+) -> None:
+    assert_goes_with_its_parent(home, user, number, start_in)
+
+
+@pytest.mark.parametrize("number", DEADLY)
+@pytest.mark.parametrize("user", [None], indirect=True, ids=["self"])
+def test_no_server_outlives_its_parent_whatever_ends_it(
+    home: Path, user: int | None, number: signal.Signals
+) -> None:
+    assert_goes_with_its_parent(home, user, number, "main")
+
+
+def assert_goes_with_its_parent(
     home: Path, user: int | None, number: signal.Signals, start_in: str
 ) -> None:
     with holder(home / "data", user=user, start_in=start_in) as parent:
