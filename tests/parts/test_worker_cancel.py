@@ -14,6 +14,7 @@ from fcs.body import Resources
 from fcs.client.task import Task
 from fcs.database import tasks
 from fcs.database.connect import Connection
+from fcs.domain.hints import worker_channel
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.outcome import Allowance, Outcome, Stopped
 from fcs.domain.settings import Settings
@@ -252,3 +253,32 @@ async def test_an_async_body_that_is_asked_before_its_first_step_ends_and_frees_
 
     assert ended == [Stopped(StopLevel.CANCEL)]
     assert not executor.runs
+
+
+async def test_a_forged_hint_cancels_nothing(app: App, database_url: str, db: Connection) -> None:
+    released = asyncio.Event()
+
+    @app.task
+    async def waiter() -> str:
+        await released.wait()
+        return "undisturbed"
+
+    @app.task
+    async def sleeper() -> None:
+        await asyncio.Event().wait()
+
+    honest, victim = await sleeper.enqueue(), await waiter.enqueue()
+    async with (
+        supervising(database_url),
+        working(database_url, app.registry, settings=LISTENING) as hired,
+    ):
+        await reach(db, [honest.id, victim.id], Status.RUNNING)
+        channel = worker_channel(hired.incarnation)
+        await db.execute("select pg_notify(%s, %s)", [channel, f"cancel {victim.id}"])
+        # What was asked for afterwards has been heard: so has the forgery.
+        await cancel(db, honest)
+        await stopped(db, honest)
+        released.set()
+        [end] = await reach(db, [victim.id], Status.SUCCEEDED)
+
+    assert end.result_text == '"undisturbed"'

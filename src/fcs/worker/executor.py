@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +63,11 @@ class Executor:
     def runs(self) -> set[RunId]:
         """The runs whose bodies have not ended."""
         return set(self._running)
+
+    def has_any(self, task_ids: Iterable[TaskId]) -> bool:
+        """Whether the body of one of these tasks runs here."""
+        running = {run.context.id for run in self._running.values()}
+        return not running.isdisjoint(task_ids)
 
     def start(self, run: Run) -> None:
         """Start a body that was just begun."""

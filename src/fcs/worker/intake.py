@@ -120,7 +120,13 @@ class Intake:
                 await self._wait()
                 if self._at() >= self._rescan_at:
                     await self._rescan()
-                while self._named and self._slots.free > 0 and self._may_begin():
+                # However many come in, a look at the rows that is due comes first.
+                while (
+                    self._named
+                    and self._slots.free > 0
+                    and self._may_begin()
+                    and self._at() < self._rescan_at
+                ):
                     await self._take(list(islice(self._named, LOOK_UP_MAX)), self._slots.free)
         finally:
             await self._line.close()

@@ -208,7 +208,9 @@ class Worker:
             case TasksNamed(ids):
                 self._intake.hint(ids)
             case CancelAsked(ids):
-                self._executor.cancel(set(ids))
+                # Anybody can say so: whether somebody asked for it, the rows tell.
+                if self._slots.reserved or self._executor.has_any(ids):
+                    self._intake.look()
 
     async def _turn(self) -> None:
         while True:
