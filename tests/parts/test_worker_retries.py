@@ -295,3 +295,31 @@ async def test_an_attempt_is_followed_by_one_other_though_an_answer_is_lost(
     assert starts == [1, 2]
     assert await outcomes(db, task) == [("failed", "ValueError: as planned")]
     assert await count(db, "select count(*) from fcs.late_reports") == 0
+
+
+@pytest.mark.parametrize(
+    "done", ["1/3", float("nan"), 10**400, object()], ids=["text", "nan", "huge", "object"]
+)
+async def test_progress_that_is_no_number_is_the_bodys_own_mistake(
+    app: App, database_url: str, db: Connection, done: Any
+) -> None:
+    @app.task
+    async def strange() -> None:
+        fcs.current().progress(done)
+
+    shown = asyncio.Event()
+
+    @app.task
+    async def usual() -> None:
+        fcs.current().progress(1, of=2)
+        await shown.wait()
+
+    odd = await strange.enqueue()
+    async with supervising(database_url), working(database_url, app.registry) as hired:
+        [end] = await reach(db, [odd.id], Status.FAILED)
+        task = await usual.enqueue()
+        await until(lambda: with_progress(db, task))
+        shown.set()
+        await hired.leave()
+
+    assert (end.error or "").startswith("InvalidInput")

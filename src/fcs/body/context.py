@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from enum import StrEnum
+from math import isfinite, nan
 from time import monotonic
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import msgspec
 
 from fcs.body.asks import Cancelled
 from fcs.body.journal import Journal
-from fcs.domain.errors import FcsError
+from fcs.domain.errors import FcsError, InvalidInput
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.text import safe_text
 
@@ -118,9 +119,10 @@ class Context:
         """Say how far the body has come; a safe point as well.
 
         Written down about once a second, so it may be called at every step. Raises `Cancelled`
-        when the body is asked to end.
+        when the body is asked to end, and `InvalidInput` for what is no number.
         """
-        self.pass_on(Progress(done, of, safe_text(note)[:NOTE_MAX]))
+        whole = None if of is None else _number(of)
+        self.pass_on(Progress(_number(done), whole, safe_text(note)[:NOTE_MAX]))
         self.check()
 
     def pass_on(self, progress: Progress) -> None:
@@ -154,6 +156,22 @@ class Context:
     def kept(self) -> str | None:
         """What the body has logged so far; `None` for nothing."""
         return self._journal.text() if self._journal is not None else None
+
+
+def _number(value: float) -> int | float:
+    """The value as JSON can express it, whatever kind of number it is. Raises `InvalidInput`."""
+    if type(value) is int and abs(value) < 2**63:
+        return value
+    try:
+        number = float(value)
+    except Exception:  # noqa: BLE001 - a value's own code may raise anything
+        number = nan
+    if not isfinite(number):
+        raise InvalidInput(
+            f"progress was to be {safe_text(value)[:100]!r}, which is no number",
+            hint="Give how much is done, and of how much, as finite numbers.",
+        )
+    return number
 
 
 CURRENT: Final[ContextVar[Context]] = ContextVar("fcs_run")
