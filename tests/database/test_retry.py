@@ -61,7 +61,7 @@ async def test_a_failed_run_is_followed_by_another_after_its_pause(db: Connectio
     await runs.report_progress(db, {(task_id(1), run_id(1)): "1"})
     await freeze(db, NOON + SECOND)
 
-    assert await runs.retry(db, [again(1, delay=60)], "report") == {task_id(1)}
+    assert await runs.retry(db, [again(1, delay=60)], "report") == {run_id(1)}
 
     waiting = await row(db, 1)
     assert waiting["status"] == "pending"
@@ -125,7 +125,7 @@ async def test_by_default_there_is_no_second_attempt(db: Connection) -> None:
 async def test_a_snooze_brings_an_attempt_of_its_own(db: Connection) -> None:
     await add_running(db, 7, 1)
 
-    assert await runs.retry(db, [again(1, more=1)], "report") == {task_id(1)}
+    assert await runs.retry(db, [again(1, more=1)], "report") == {run_id(1)}
     assert (await row(db, 1))["max_attempts"] == 2
     await begin(db, 1, dispatch_no=2, run=2)
     assert (await row(db, 1))["attempt"] == 2
@@ -152,10 +152,10 @@ async def test_sent_twice_it_is_one_and_the_second_answer_says_so(db: Connection
     """The first answer may be lost; meanwhile the next attempt may even run."""
     await add_retried(db, 1)
     await runs.retry(db, [again(1)], "report")
-    assert await runs.retry(db, [again(1)], "report") == {task_id(1)}
+    assert await runs.retry(db, [again(1)], "report") == {run_id(1)}
     await begin(db, 1, dispatch_no=2, run=2)
 
-    assert await runs.retry(db, [again(1)], "report") == {task_id(1)}
+    assert await runs.retry(db, [again(1)], "report") == {run_id(1)}
     assert await status(db, 1) == "running"
     assert (await row(db, 1))["run_id"] == run_id(2)
     assert len(await attempts(db, 1)) == 1
@@ -219,3 +219,39 @@ async def test_a_reaped_run_that_shall_end_does_not_run_again(db: Connection) ->
     await tasks.reap(db, W, reason="it was silent")
 
     assert await status(db, 1) == "interrupted"
+
+
+async def test_a_resent_retry_meets_the_next_run_of_its_task(db: Connection) -> None:
+    await add_retried(db, 1)
+    await runs.retry(db, [again(1, run=1)], "report")
+    await begin(db, 1, dispatch_no=2, run=2)
+
+    assert await runs.retry(db, [again(1, run=1), again(1, run=2)], "report") == {
+        run_id(1),
+        run_id(2),
+    }
+
+    assert [(kept["attempt"], kept["run_id"]) for kept in await attempts(db, 1)] == [
+        (1, run_id(1)),
+        (2, run_id(2)),
+    ]
+
+
+async def test_a_resent_retry_says_nothing_about_the_next_run(db: Connection) -> None:
+    await add_retried(db, 1)
+    await runs.retry(db, [again(1, run=1)], "report")
+    await begin(db, 1, dispatch_no=2, run=2)
+    await tasks.cancel(db, [task_id(1)], reason="")
+
+    assert await runs.retry(db, [again(1, run=1), again(1, run=2)], "report") == {run_id(1)}
+
+
+async def test_evidence_that_somebody_made_by_hand_is_in_nobodys_way(db: Connection) -> None:
+    await add_retried(db, 1)
+    await db.execute(
+        "insert into fcs.attempts (task_id, attempt, run_id, outcome, started_at)"
+        " values (%s, 1, %s, 'failed', fcs.now())",
+        [task_id(1), run_id(99)],
+    )
+
+    assert await runs.retry(db, [again(1)], "report") == {run_id(1)}

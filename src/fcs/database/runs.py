@@ -109,8 +109,8 @@ async def finish(db: Connection, endings: Sequence[Ending], report: str) -> set[
     return set(row[0])
 
 
-async def retry(db: Connection, agains: Sequence[Again], report: str) -> set[TaskId]:
-    """Return tasks to pending for another attempt; return those that may have one."""
+async def retry(db: Connection, agains: Sequence[Again], report: str) -> set[RunId]:
+    """Return tasks to pending for another attempt; return the runs that another one follows."""
     params = {
         "task_ids": UuidArray(again.task_id for again in agains),
         "run_ids": UuidArray(again.run_id for again in agains),

@@ -73,14 +73,14 @@ class Outbox:
     async def _retry(self, agains: list[Again]) -> list[Again]:
         """Return tasks to pending; return the runs whose tasks may not run again."""
 
-        async def retry(db: Connection) -> set[TaskId]:
+        async def retry(db: Connection) -> set[RunId]:
             return await runs.retry(db, agains, self._slots.report())
 
         returned = await self._line.carry_out(retry)
         if len(returned) < len(agains):
             # A first sending may have been under way still; now there is its evidence.
             returned = await self._line.carry_out(retry)
-        return [again for again in agains if again.task_id not in returned]
+        return [again for again in agains if again.run_id not in returned]
 
     async def _finish(self, endings: list[Ending]) -> None:
         async def finish(db: Connection) -> set[TaskId]:

@@ -67,7 +67,7 @@ finished as (
         where tasks.id = ended.task_id
           and tasks.run_id = ended.run_id
           and tasks.status = 'running'
-    returning tasks.id
+    returning tasks.id, tasks.run_id
 ),
 kept as (
     insert into fcs.attempts (
@@ -86,8 +86,9 @@ kept as (
                 evidence.trace,
                 evidence.logs
            from jsonb_populate_recordset(null::fcs.attempts, %(evidence)s::jsonb) as evidence
-           join finished on finished.id = evidence.task_id
+           join finished on finished.id = evidence.task_id and finished.run_id = evidence.run_id
            join fcs.tasks on tasks.id = finished.id
+    on conflict do nothing
 )
 select case
            when (select count(*) from finished) < cardinality(%(task_ids)b::uuid[])
@@ -98,7 +99,8 @@ select case
 -- name: retry
 -- Let tasks run again, later: an attempt is left, or the body asked for another time. Nothing
 -- that somebody wants to end runs again. Sent again after an unknown answer it finds the
--- evidence of the first sending.
+-- evidence of the first sending, and perhaps the next run of the same task beside it: so it is
+-- the runs that it answers with.
 with durable as (select fcs.durably()),
 ended as (
     select ended.*
@@ -131,7 +133,7 @@ again as (
           and tasks.status = 'running'
           and tasks.attempt < tasks.max_attempts + ended.more_attempts
           and tasks.cancel_requested_at is null
-    returning tasks.id
+    returning tasks.id, ended.run_id
 ),
 kept as (
     insert into fcs.attempts (
@@ -150,11 +152,12 @@ kept as (
                 evidence.trace,
                 evidence.logs
            from jsonb_populate_recordset(null::fcs.attempts, %(evidence)s::jsonb) as evidence
-           join again on again.id = evidence.task_id
+           join again on again.id = evidence.task_id and again.run_id = evidence.run_id
            join fcs.tasks on tasks.id = again.id
+    on conflict do nothing
 ),
 done as (
-    select attempts.task_id
+    select attempts.run_id
       from jsonb_populate_recordset(null::fcs.attempts, %(evidence)s::jsonb) as evidence
       join fcs.attempts
         on attempts.task_id = evidence.task_id
@@ -169,7 +172,7 @@ hint as (
       from again
     having count(*) > 0
 )
-select array(select id from again union all select task_id from done) as task_ids,
+select array(select run_id from again union all select run_id from done) as run_ids,
        pg_notify('fcs_supervisor', %(report)s::text),
        (select count(*) from hint) as hints;
 
