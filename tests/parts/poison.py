@@ -49,6 +49,11 @@ async def double_later(n: int) -> int:
     return 2 * n
 
 
+@app.task(isolation="process")
+def add_up(numbers: list[float]) -> float:
+    return sum(numbers)
+
+
 class Opened:
     """Something that a process opens once."""
 

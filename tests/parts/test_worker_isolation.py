@@ -197,3 +197,24 @@ async def test_a_worker_whose_children_cannot_import_the_application_does_not_st
         async with working(database_url, app.registry, recipe=recipe_for("nowhere:app")):
             await asyncio.sleep(0)
     assert await count(db, "select count(*) from fcs.workers") == 0
+
+
+async def test_arguments_too_large_for_the_pipe_fail_the_task_and_free_the_slot(
+    database_url: str, db: Connection
+) -> None:
+    # Small as they were written and as they are stored, large as Postgres writes them.
+    args = '{"numbers": [' + ",".join(["1e300"] * 15_000) + "]}"
+    async with (
+        supervising(database_url),
+        working(database_url, app.registry, slots=1, recipe=RECIPE) as hired,
+    ):
+        await db.execute(
+            "insert into fcs.tasks (id, ty, args) values (gen_random_uuid(), 'add_up', %s)", [args]
+        )
+        cursor = await db.execute("select id from fcs.tasks")
+        [(id,)] = await cursor.fetchall()
+        [end] = await reach(db, [id], Status.FAILED)
+        assert "too large for the pipe" in (end.error or "")
+        last = await create("double", n=1)
+        await reach(db, [last.id], Status.SUCCEEDED)
+        await hired.leave()

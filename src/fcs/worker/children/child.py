@@ -12,9 +12,9 @@ from typing import Final
 from fcs.body import Ask, Context
 from fcs.body.context import CURRENT
 from fcs.body.perform import SHUT_DOWN, asked_to_end
-from fcs.body.pipe import Asked, Ended, Go, Logged, Moved, Ready, Started, Unfit
+from fcs.body.pipe import Asked, BadFrame, Ended, Go, Logged, Moved, Ready, Started, Unfit
 from fcs.domain.errors import FcsError
-from fcs.domain.outcome import Interrupted, Outcome
+from fcs.domain.outcome import Failed, Interrupted, Outcome
 from fcs.domain.task import StopLevel
 from fcs.worker.children.fates import crashed, gone_silent, how_it_died
 from fcs.worker.children.keeper import Keeper
@@ -103,7 +103,11 @@ class Child:
         Raises `NotGone` if the process had died before the body was started.
         """
         self._output.lines_to(context.keep)
-        self._line.send(go)
+        try:
+            self._line.send(go)
+        except BadFrame as error:
+            # Nothing was sent, and nothing smaller will be the next time.
+            return Failed(f"never started: {error}", "BadFrame", may_retry=False)
         self._is_running = True
         if context.asked is not None:
             self._line.send(Asked(context.asked))
