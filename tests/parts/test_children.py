@@ -457,3 +457,24 @@ async def test_a_pool_that_cannot_have_children_says_so_at_the_start(
 
 async def test_a_child_opens_its_own_resources(pool: Pool) -> None:
     assert (await run(pool, "given")).outcome == Succeeded('["given",true]')
+
+
+async def test_a_dead_child_that_nobody_has_mourned_is_replaced_and_leaves_nothing_open() -> None:
+    async with pool_of(size=1) as pool:
+        [child] = pool._ready
+        child._kill_group()
+        await child._process.wait()
+        assert child in pool._ready
+
+        assert pool.take() is None
+
+        await until_so(lambda: pool.size == 1)
+        await until_so(lambda: not is_open(child._output._reader))
+
+
+def is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

@@ -90,6 +90,8 @@ class Pool:
                 self._busy.add(child)
                 self.want(1)
                 return child
+            # It has just died, and is mourned by nobody else once it is out of the line.
+            self._see_off(child)
         return None
 
     def put_back(self, child: Child) -> None:
