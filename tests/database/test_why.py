@@ -250,6 +250,7 @@ async def test_it_was_asked_to_end(db: Connection) -> None:
     found = await why(db)
     assert found.code == "cancel_asked"
     assert found.cause.endswith("asked to end at 2026-01-01 12:00:00Z: ordered twice")
+    assert found.also == []
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED])
@@ -262,6 +263,8 @@ async def test_it_has_ended(db: Connection, status: Status) -> None:
     if status is Status.FAILED:
         assert found.cause.endswith("in attempt 1 of 1: ouch")
         assert f"fcs task retry {task_id(1)}" in found.remedy
+    if status is Status.INTERRUPTED:
+        assert found.remedy.startswith("Nobody knows how far it came")
 
 
 async def test_it_was_cancelled(db: Connection) -> None:

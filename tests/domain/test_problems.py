@@ -106,7 +106,7 @@ def test_without_a_worker_nothing_is_said_of_each_type() -> None:
 def test_unknown_type_comes_with_the_near_match() -> None:
     [problem] = look(Head(lane("send_mial"), due=2, scheduled=3))
     assert problem.code == "unknown_type"
-    assert "5 tasks wait of type 'send_mial'" in problem.message
+    assert "5 tasks wait whose type 'send_mial'" in problem.message
     assert "Did you mean 'send_mail'?" in problem.hint
 
 

@@ -132,7 +132,7 @@ def _unknown_types(
     for ty, count in sorted(counts.items()):
         yield ClusterProblem(
             "unknown_type",
-            f"{_tasks(count, count_max)} of type {ty!r}, which no live worker knows",
+            f"{_tasks(count, count_max)} whose type {ty!r} no live worker knows",
             did_you_mean(ty, known)
             + "Start a worker with the --app that has this type; one that runs since before the"
             " type was written has to be started anew.",

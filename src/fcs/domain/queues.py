@@ -52,7 +52,7 @@ def _check(name: str, value: float | str | None) -> float | None:
         return value
     raise _invalid(
         name,
-        f"{name} cannot be {value}",
+        f"the limit {name} cannot be {value}",
         f"Choose 1 to {LIMIT_MAX:,}, or none for no limit; a pause stops all.",
     )
 

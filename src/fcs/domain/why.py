@@ -301,6 +301,14 @@ def _runs(task: TaskView, around: Around) -> Iterator[Cause]:
     took = (around.now - started).total_seconds()
     details: dict[str, Any] = {"worker_id": task.worker_id, "started_at": started}
     runs = f"it runs on worker {task.worker_id} since {_moment(started)} ({in_words(took)})"
+    troubles = [*_troubles(task, around, runs, took, details)]
+    wait = Cause("running", runs, f"Wait for it:  fcs task wait {task.id}", details)
+    yield from troubles or [wait]
+
+
+def _troubles(
+    task: TaskView, around: Around, runs: str, took: float, details: dict[str, Any]
+) -> Iterator[Cause]:
     if silent := _silent(task, around):
         yield _lost(
             f"{runs}, which",
@@ -326,7 +334,6 @@ def _runs(task: TaskView, around: Around) -> Iterator[Cause]:
             ' isolation="process" could be killed.',
             details | {"timeout": task.timeout},
         )
-    yield Cause("running", runs, f"Wait for it:  fcs task wait {task.id}", details)
 
 
 def _lost(what: str, silent: float, remedy: str, details: dict[str, Any]) -> Cause:
@@ -342,9 +349,11 @@ def _has_ended(task: TaskView) -> Cause:
     error = f": {task.error}" if task.error else ""
     if task.cancel is not None and task.cancel.level is StopLevel.BEFORE_START:
         attempts = ""
-    return Cause(
-        str(task.status), f"{how}{attempts}{error}", f"Run it once more:  fcs task retry {task.id}"
-    )
+    again = f"Run it once more:  fcs task retry {task.id}"
+    if task.status is Status.INTERRUPTED:
+        look = "Nobody knows how far it came: look at its effects, before you run it once more"
+        again = f"{look}:  fcs task retry {task.id}"
+    return Cause(str(task.status), f"{how}{attempts}{error}", again)
 
 
 _ENDED: Final = {

@@ -55,10 +55,11 @@ def _kind(name: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> s
         for field, part in schema["properties"].items()
         if field != "ty"
     ]
+    said = schema.get("description", "")
     return "\n".join(
         (
             f'<section id="type-{escape(name)}"><h3>{escape(name)}</h3>',
-            f"<p>{escape(schema.get('description', ''))}</p>",
+            f"<p>{escape(said)}</p>" if said else "",
             _table(("Argument", "Type", ""), rows) if rows else "<p>No arguments.</p>",
             f"<pre>POST /tasks\nContent-Type: application/json\n\n{escape(body)}</pre></section>",
         )

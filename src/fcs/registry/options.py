@@ -74,7 +74,7 @@ def check_attempts(attempts: int) -> int:
         return attempts
     raise _invalid(
         "/max_attempts",
-        f"max_attempts {str(attempts)[:20]} is out of range",
+        f"the number of attempts {str(attempts)[:20]} is out of range",
         f"Choose 1 (run at most once) to {ATTEMPTS_MAX}.",
     )
 
@@ -125,7 +125,7 @@ def check_memory(memory_max: int | None, isolation: Isolation) -> int | None:
     _require_a_process("memory_max", isolation)
     if memory_max > 0:
         return memory_max
-    raise _invalid("/memory_max", "memory_max must be more than nothing", "It is in bytes.")
+    raise _invalid("/memory_max", "a memory_max must be more than nothing", "It is in bytes.")
 
 
 def check_cpu(cpu_max: Duration | None, isolation: Isolation) -> float | None:
@@ -136,14 +136,16 @@ def check_cpu(cpu_max: Duration | None, isolation: Isolation) -> float | None:
     seconds = seconds_of(cpu_max)
     if seconds > 0:
         return seconds
-    raise _invalid("/cpu_max", "cpu_max must be longer than nothing", "Leave it out for no limit.")
+    raise _invalid(
+        "/cpu_max", "a cpu_max must be longer than nothing", "Leave it out for no limit."
+    )
 
 
 def _require_a_process(option: str, isolation: Isolation) -> None:
     if isolation is not Isolation.PROCESS:
         raise _invalid(
             f"/{option}",
-            f"{option} was given, and only a process of its own can be limited",
+            f"only a process of its own can be limited, and {option} was given",
             'Add isolation="process".',
         )
 

@@ -42,7 +42,9 @@ async def _wait(url: str, id: TaskId, timeout: float | None) -> tuple[TaskView, 
     try:
         return await task.wait(timeout), None
     except TaskFailed as error:
-        error.hint = error.hint or f"See:  fcs task show {id}"
-        return await task.view(), error
+        ended = await task.view()
+        if ended.attempt:
+            error.hint = error.hint or f"See its log and traceback:  fcs task attempts {id} -v"
+        return ended, error
     finally:
         await app.close()
