@@ -53,7 +53,7 @@ async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
 async def test_output_comes_line_by_line(stage: Stage) -> None:
     stage.start(
         "import os, sys, time; print('out'); print('err', file=sys.stderr);"
-        " print(os.environ['FOR_THE_CHILD']); sys.stdout.write('no end'); time.sleep(600)"
+        " sys.stdout.write(os.environ['FOR_THE_CHILD'] + '\\nno end'); time.sleep(600)"
     )
     await stage.lines_are(b"out", b"err", b"yes")
     child, life = stage.lives[0]
