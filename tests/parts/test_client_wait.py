@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,18 +12,19 @@ from tests.parts.stage import count, supervising, until, until_so, working
 
 from fcs import App, Status, Task
 from fcs.database.connect import Connection
+from fcs.domain.durations import Duration
 from fcs.domain.errors import TaskFailed, TaskNotFound, WaitTimeout
 from fcs.domain.ids import TaskId
 from fcs.domain.task import TaskView
 
-Wait = Callable[[Task[Any], float | None], Coroutine[Any, Any, TaskView]]
+Wait = Callable[[Task[Any], Duration | None], Coroutine[Any, Any, TaskView]]
 
 
-async def wait(task: Task[Any], timeout: float | None) -> TaskView:
+async def wait(task: Task[Any], timeout: Duration | None) -> TaskView:
     return await task.wait(timeout)
 
 
-async def wait_sync(task: Task[Any], timeout: float | None) -> TaskView:
+async def wait_sync(task: Task[Any], timeout: Duration | None) -> TaskView:
     return await asyncio.to_thread(task.wait_sync, timeout)
 
 
@@ -80,6 +82,15 @@ async def test_a_task_that_does_not_end_in_time_is_said_where_it_is(
         ) as raised:
             await wait(task, timeout)
         assert f"fcs why {task.id}" in raised.value.hint
+
+
+@both
+@pytest.mark.parametrize("timeout", ["50ms", timedelta(milliseconds=50)])
+async def test_so_long_a_wait_is_said_as_every_other_time(
+    task: Task[Any], wait: Wait, timeout: Duration
+) -> None:
+    with pytest.raises(WaitTimeout, match=f"{task.id} is pending after 0.05 s"):
+        await wait(task, timeout)
 
 
 @both

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
 from fcs.client.ids import new_task_id
 from fcs.client.store import Store
+from fcs.domain.durations import Duration, seconds_of
 from fcs.domain.errors import TaskCancelled, TaskFailed, TaskNotFound, WaitTimeout, WrongStatus
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Attempt, Status, TaskView
@@ -41,8 +43,8 @@ class Task(Generic[R_co]):
         """The twin of `view` for code without an event loop."""
         return self._found(self._store.find_sync(self.id))
 
-    async def wait(self, timeout: float | None = None) -> TaskView:
-        """Wait until the task has succeeded, for at most `timeout` seconds.
+    async def wait(self, timeout: Duration | None = None) -> TaskView:
+        """Wait until the task has succeeded, for at most `timeout` (seconds, or as "90s").
 
         Raises `TaskFailed` if it ended in any other way (`TaskCancelled` if it was cancelled),
         `WaitTimeout` if it has not ended, `TaskNotFound` if it is not there (any more).
@@ -54,7 +56,7 @@ class Task(Generic[R_co]):
             raise _failure(view, await self._store.attempts(self.id, limit=1))
         return view
 
-    def wait_sync(self, timeout: float | None = None) -> TaskView:
+    def wait_sync(self, timeout: Duration | None = None) -> TaskView:
         """The twin of `wait` for code without an event loop."""
         looks = _Looks(self.id, timeout)
         while not (view := self.view_sync()).status.is_final:
@@ -63,7 +65,7 @@ class Task(Generic[R_co]):
             raise _failure(view, self._store.attempts_sync(self.id, limit=1))
         return view
 
-    async def result(self, timeout: float | None = None) -> R_co:
+    async def result(self, timeout: Duration | None = None) -> R_co:
         """Wait as `wait` does, and return what the function returned.
 
         It went through JSON and is read back as the function's return annotation says; where
@@ -73,7 +75,7 @@ class Task(Generic[R_co]):
         """
         return self._read(await self.wait(timeout))
 
-    def result_sync(self, timeout: float | None = None) -> R_co:
+    def result_sync(self, timeout: Duration | None = None) -> R_co:
         """The twin of `result` for code without an event loop."""
         return self._read(self.wait_sync(timeout))
 
@@ -147,9 +149,10 @@ class Task(Generic[R_co]):
 class _Looks:
     """The pauses between looks, and when to give up."""
 
-    def __init__(self, id: TaskId, timeout: float | None) -> None:
-        self._id, self._timeout = id, timeout
-        self._give_up_at = None if timeout is None else time.monotonic() + timeout
+    def __init__(self, id: TaskId, timeout: Duration | None) -> None:
+        seconds = seconds_of(timeout) if isinstance(timeout, str | timedelta) else timeout
+        self._id, self._timeout = id, seconds
+        self._give_up_at = None if seconds is None else time.monotonic() + seconds
         self._next = FIRST_LOOK
 
     def pause(self, status: Status) -> float:
