@@ -58,6 +58,15 @@ def test_no_file_is_too_long_to_be_read_at_once(file: Path) -> None:
     assert len(file.read_text("utf-8").splitlines()) <= LINES_MAX
 
 
+@pytest.mark.parametrize("floor", ["domain", "body", "child", "testing"])
+def test_the_map_names_every_file_of_a_floor(floor: str) -> None:
+    _, _, section = (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition(f"### `fcs.{floor}`")
+    section = re.split(r"^##", section, flags=re.MULTILINE)[0]
+    files = {path.name for path in (SOURCE / "fcs" / floor).glob("[!_]*.py")}
+
+    assert set(re.findall(r"`(\w+\.py)`", section)) == files
+
+
 def test_no_module_is_unreachable() -> None:
     """Whatever neither `import fcs`, nor `fcs.testing`, nor the command line leads to is dead."""
     every = {name_of(module): module for module in MODULES}
