@@ -246,7 +246,12 @@ def assert_account(scene: Act, done: list[Act], end: Any) -> None:
             assert under_way == sum(task["incarnation"] == mine for task in lying)
 
 
-every_scene = pytest.mark.parametrize("scene", SCENES, ids=lambda act: act.__name__)
+every_scene = pytest.mark.parametrize(
+    "scene",
+    # What was rehearsed is known to one process.
+    [pytest.param(scene, marks=pytest.mark.xdist_group(scene.__name__)) for scene in SCENES],
+    ids=lambda act: act.__name__,
+)
 every_act = pytest.mark.parametrize("first", ACTS, ids=lambda act: act.__name__)
 each_kind_of_act = pytest.mark.parametrize(
     "first",

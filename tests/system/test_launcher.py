@@ -120,16 +120,22 @@ def test_change_of_the_dependencies_is_installed(clone: Path) -> None:
     assert_silent_success(run(clone / "fcs", environment=OFFLINE))
 
 
-def test_first_start_without_network_says_so(tmp_path: Path) -> None:
+def test_first_start_without_network_says_so_and_leaves_alone_what_others_made(
+    tmp_path: Path,
+) -> None:
     clone = copy_to(tmp_path / "clone")
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     for _ in range(2):  # the failed start is not taken for a finished one
-        result = run(clone / "fcs", environment=OFFLINE)
+        result = run(clone / "fcs", environment=OFFLINE | cache)
         assert result.returncode == 1
         assert result.stdout == ""
         making, failure, advice = result.stderr.splitlines()
-        assert "making an environment" in making
+        assert f"making an environment in {tmp_path}/cache/fcs/" in making
         assert "cannot reach the package index" in failure
         assert "Connect to the network" in advice
+    assert [path.name for path in (clone / ".venv").iterdir()] == ["pyvenv.cfg"]
 
 
 @pytest.mark.parametrize("found", ["none", "Python 3.9.1"])
@@ -166,14 +172,3 @@ def test_python_without_venv_says_what_to_install(tmp_path: Path) -> None:
     )
     assert result.returncode == 1
     assert "apt-get install python3-venv" in result.stderr
-
-
-def test_environment_that_somebody_else_made_is_left_alone(tmp_path: Path) -> None:
-    clone = copy_to(tmp_path / "clone")
-    (clone / ".venv").mkdir()
-    (clone / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
-
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    result = run(clone / "fcs", environment=OFFLINE | cache)
-    assert f"making an environment in {tmp_path}/cache/fcs/" in result.stderr
-    assert [path.name for path in (clone / ".venv").iterdir()] == ["pyvenv.cfg"]

@@ -21,6 +21,7 @@ from tests.system.harness import PATIENCE, eventually
 from fcs.embedded import find_binaries
 
 pytestmark = pytest.mark.slow
+only_looking = pytest.mark.xdist_group("calm up")  # one is started for all of them
 
 NOBODY = 65534
 ANY_PORT = "127.0.0.1:0"
@@ -180,6 +181,14 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
 @pytest.fixture
 def mine() -> Iterator[Machine]:
     yield from make_machine(None)
+
+
+@pytest.fixture(scope="module")
+def calm() -> Iterator[Machine]:
+    """A machine on which one `fcs up` runs, for those who only look at it."""
+    for machine in make_machine(None):
+        machine.up("--workers", "3", FCS_LISTEN="127.0.0.1:1", FCS_ID="nonsense")
+        yield machine
 
 
 def make_machine(user: int | None) -> Iterator[Machine]:
@@ -351,13 +360,14 @@ def test_second_one_on_the_same_data_is_told_who_holds_it(machine: Machine) -> N
     first.run()
 
 
-def test_database_that_it_names_is_the_one_it_uses(mine: Machine) -> None:
-    up = mine.up()
+@only_looking
+def test_database_that_it_names_is_the_one_it_uses(calm: Machine) -> None:
+    [up] = calm.ups
     id = up.run()
-    shown = mine.fcs("task", "show", id, "-o", "json", FCS_DATABASE=up.database)
+    shown = calm.fcs("task", "show", id, "-o", "json", FCS_DATABASE=up.database)
     assert json.loads(shown.stdout)["id"] == id
-    eventually(lambda: "All is well." in mine.fcs("status", FCS_DATABASE=up.database).stdout)
-    assert mine.fcs("doctor", FCS_DATABASE=up.database).returncode == 0
+    eventually(lambda: "All is well." in calm.fcs("status", FCS_DATABASE=up.database).stdout)
+    assert calm.fcs("doctor", FCS_DATABASE=up.database).returncode == 0
 
 
 def test_while_it_runs_its_database_need_not_be_named(mine: Machine) -> None:
@@ -382,15 +392,16 @@ def test_it_says_where_everything_is(mine: Machine) -> None:
     up.says("supervisor | ")
 
 
-def test_no_child_is_given_the_database_by_its_arguments(mine: Machine) -> None:
-    mine.up("--workers", "2")
-    ours = [words for words in mine.processes() if " fcs " in words]
-    assert len(ours) >= 4
+@only_looking
+def test_no_child_is_given_the_database_by_its_arguments(calm: Machine) -> None:
+    ours = [words for words in calm.processes() if " fcs " in words]
+    assert len(ours) >= 5
     assert not [words for words in ours if "postgresql://" in words or "host=" in words]
 
 
-def test_only_the_first_worker_listens(mine: Machine) -> None:
-    up = mine.up("--workers", "3", FCS_LISTEN="127.0.0.1:1", FCS_ID="nonsense")
+@only_looking
+def test_only_the_first_worker_listens(calm: Machine) -> None:
+    [up] = calm.ups
     workers = eventually(lambda: up.ask("/workers"), until=lambda found: len(found) == 3)
     assert len([worker for worker in workers if worker["listen"]]) == 1
 
@@ -407,8 +418,9 @@ def test_slots_and_own_tasks(mine: Machine) -> None:
     up.says("worker 1   | hello ann")
 
 
-def test_seed_s_bar_asks_the_door_that_is_there(mine: Machine) -> None:
-    mine.up().run("bar")
+@only_looking
+def test_seed_s_bar_asks_the_door_that_is_there(calm: Machine) -> None:
+    calm.ups[0].run("bar")
 
 
 def test_app_that_cannot_be_loaded_ends_it(mine: Machine) -> None:
