@@ -423,3 +423,10 @@ async def test_the_page_of_documentation_runs_nothing_and_escapes_everything(
         assert f'id="{code}"' in answer.text
     for link in re.findall(r'href="([^"#]+)"', answer.text):
         assert (await service.client.get(f"/{link}")).status_code == 200
+
+
+async def test_the_page_names_what_each_request_takes(service: Service) -> None:
+    page = (await service.client.get("/docs")).text
+    [row] = [line for line in page.splitlines() if ">POST /tasks<" in line]
+    for name in ("Idempotency-Key", "def", "max_attempts", "delay"):
+        assert f"<code>{name}</code>" in row

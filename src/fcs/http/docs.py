@@ -31,7 +31,7 @@ def render(description: Mapping[str, Any]) -> bytes:
         *(_kind(name, _resolve({"$ref": ref}, schemas), schemas) for name, ref in kinds.items()),
         "" if kinds else "<p>None is registered: load an application with <code>--app</code>.</p>",
         '<h2 id="requests">Requests</h2>',
-        _table(("Request", "Does", "Answers"), _operations(description["paths"])),
+        _table(("Request", "Does", "Takes", "Answers"), _operations(description["paths"], schemas)),
         '<h2 id="problems">Problems</h2>',
         "<p>Every error is a problem document (RFC 9457) with one of these codes.</p>",
         *(_problem(code) for code in KINDS),
@@ -66,13 +66,35 @@ def _kind(name: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> s
     )
 
 
-def _operations(paths: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _operations(
+    paths: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str, str]]:
     for path, item in paths.items():
         for method in ("get", "post", "patch", "delete"):
             if method in item:
                 operation = item[method]
                 answers = ", ".join(sorted(operation["responses"]))
-                yield _code(f"{method.upper()} {path}"), escape(operation["summary"]), answers
+                takes = ", ".join(map(_code, _takes(operation, schemas)))
+                request = _code(f"{method.upper()} {path}")
+                yield request, escape(operation["summary"]), takes, answers
+
+
+def _takes(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[str]:
+    """The names of parameters, headers and fields of the body."""
+    own = operation.get("parameters", ())
+    names = [parameter["name"] for parameter in own if parameter["in"] != "path"]
+    if body := operation.get("requestBody"):
+        names += _fields(body["content"]["application/json"]["schema"], schemas)
+    return names
+
+
+def _fields(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[str]:
+    schema = _resolve(schema, schemas)
+    if "anyOf" in schema:
+        return _fields(schema["anyOf"][0], schemas)
+    if schema.get("type") == "array":
+        return _fields(schema["items"], schemas)
+    return list(schema.get("properties", ()))
 
 
 def _problem(code: str) -> str:
