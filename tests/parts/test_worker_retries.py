@@ -13,6 +13,7 @@ import fcs
 from fcs import App, Backoff, Status
 from fcs.client.task import Task
 from fcs.database.connect import Connection
+from fcs.domain.outcome import ATTEMPTS_MAX
 from fcs.domain.task import TaskView
 
 AT_ONCE = Backoff(first=0)
@@ -323,3 +324,20 @@ async def test_progress_that_is_no_number_is_the_bodys_own_mistake(
         await hired.leave()
 
     assert (end.error or "").startswith("InvalidInput")
+
+
+async def test_a_body_that_snoozes_without_end_fails_at_the_last_attempt_there_can_be(
+    app: App, database_url: str, db: Connection
+) -> None:
+    @app.task(max_attempts=ATTEMPTS_MAX)
+    async def sleepy() -> None:
+        raise fcs.Snooze(0, "not yet")
+
+    task = await sleepy.enqueue()
+    await db.execute("update fcs.tasks set attempt = max_attempts - 2 where id = %s", [task.id])
+    async with supervising(database_url), working(database_url, app.registry) as hired:
+        [end] = await reach(db, [task.id], Status.FAILED)
+        await hired.leave()
+
+    assert end.error == "not yet; it was the last of 10,000 attempts, and no task can have more"
+    assert await outcomes(db, task) == [("snoozed", "not yet"), ("failed", end.error)]

@@ -11,6 +11,9 @@ import msgspec
 
 from fcs.domain.task import OnInterrupt, StopLevel
 
+ATTEMPTS_MAX: Final = 10_000
+"""However a task is made, and however often it snoozes."""
+
 
 class Succeeded(msgspec.Struct, frozen=True, tag="succeeded"):
     """The body returned. `result` is JSON; `None` where it returned nothing."""
@@ -84,10 +87,15 @@ class Allowance(msgspec.Struct, frozen=True):
     backoff: Backoff = USUAL_BACKOFF
 
 
+def more_attempts(outcome: Outcome, allowance: Allowance) -> int:
+    """How many attempts the task gets in addition, because the run shall not count."""
+    return int(isinstance(outcome, Snoozed) and allowance.max_attempts < ATTEMPTS_MAX)
+
+
 def next_attempt_in(outcome: Outcome, allowance: Allowance, rng: Random) -> float | None:
     """In how many seconds the task is to run again; `None` when this was the last run."""
     if isinstance(outcome, Snoozed):
-        return outcome.delay
+        return outcome.delay if allowance.attempt < ATTEMPTS_MAX else None
     if allowance.attempt >= allowance.max_attempts:
         return None
     match outcome:

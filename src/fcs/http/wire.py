@@ -11,6 +11,7 @@ from fcs.domain import json
 from fcs.domain.errors import FcsError
 from fcs.domain.ids import TaskId, WorkerId
 from fcs.domain.needs import NEEDS_MAX
+from fcs.domain.outcome import ATTEMPTS_MAX
 from fcs.domain.task import (
     PRIORITY_MAX,
     PRIORITY_MIN,
@@ -23,7 +24,6 @@ from fcs.domain.task import (
     WhenNeedsFail,
 )
 from fcs.registry.names import LIMIT_KEY_MAX, QUEUE_PATTERN
-from fcs.registry.options import ATTEMPTS_MAX
 from fcs.registry.signature import DISCRIMINATOR
 
 _ENCODER = msgspec.json.Encoder()

@@ -6,11 +6,10 @@ from typing import Final, TypedDict
 
 from fcs.domain.durations import Duration, seconds_of
 from fcs.domain.errors import InvalidInput, Problem
-from fcs.domain.outcome import Backoff
+from fcs.domain.outcome import ATTEMPTS_MAX, Backoff
 from fcs.domain.task import OnInterrupt
 from fcs.registry.problems import near_match
 
-ATTEMPTS_MAX: Final = 10_000
 TIMEOUT_MIN: Final = 0.001
 
 ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]

@@ -5,12 +5,14 @@ from random import Random
 
 from fcs.database.runs import Again, Ending, Evidence
 from fcs.domain.outcome import (
+    ATTEMPTS_MAX,
     Failed,
     Interrupted,
     Outcome,
     Snoozed,
     Stopped,
     Succeeded,
+    more_attempts,
     next_attempt_in,
 )
 from fcs.domain.task import AttemptOutcome, Status, StopLevel
@@ -31,11 +33,13 @@ def ending_of(run: Run, outcome: Outcome, rng: Random) -> Ending | Again:
     logs = context.kept()
     if isinstance(outcome, Succeeded) and logs is None:
         return Ending(context.id, context.run_id, Status.SUCCEEDED, None, outcome.result)
+    delay = next_attempt_in(outcome, run.allowance, rng)
+    if isinstance(outcome, Snoozed) and delay is None:
+        outcome = _overslept(outcome)
     evidence = _evidence(outcome, logs)
     _log(run, outcome)
-    delay = next_attempt_in(outcome, run.allowance, rng)
     if delay is not None and evidence is not None:
-        more = 1 if isinstance(outcome, Snoozed) else 0
+        more = more_attempts(outcome, run.allowance)
         return Again(context.id, context.run_id, delay, evidence, more)
     return Ending(
         context.id,
@@ -46,6 +50,12 @@ def ending_of(run: Run, outcome: Outcome, rng: Random) -> Ending | Again:
         outcome.level if isinstance(outcome, Stopped) else None,
         evidence,
     )
+
+
+def _overslept(snoozed: Snoozed) -> Failed:
+    reason = snoozed.reason or "the body asked for another time"
+    last = f"it was the last of {ATTEMPTS_MAX:,} attempts, and no task can have more"
+    return Failed(f"{reason}; {last}", "Snooze", may_retry=False)
 
 
 def _status(outcome: Outcome) -> Status:
