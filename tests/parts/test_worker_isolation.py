@@ -218,3 +218,25 @@ async def test_arguments_too_large_for_the_pipe_fail_the_task_and_free_the_slot(
         last = await create("double", n=1)
         await reach(db, [last.id], Status.SUCCEEDED)
         await hired.leave()
+
+
+async def test_a_task_that_is_gone_waits_for_no_child(
+    database_url: str, db: Connection, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    environment = clean(os.environ, []) | {"FCS_TEST_GATE": str(gate)}
+    recipe = recipe_for(PLACE, environment=environment)
+    async with working(database_url, app.registry, slots=3, recipe=recipe) as hired:
+        gate.unlink()  # no more children
+        first, second = await create("sleep_well"), await create("double", n=1)
+        await give(db, hired.incarnation, [first.id])
+        await reach(db, [first.id], Status.RUNNING)
+        await give(db, hired.incarnation, [second.id])
+        lacking = hired.worker._intake._lacking
+        await until_so(lambda: second.id in lacking)
+
+        await tasks.delete(db, [second.id])
+
+        await until_so(lambda: not lacking)
+        gate.touch()

@@ -151,6 +151,8 @@ class Intake:
 
         rows = await self._line.carry_out(held)
         waiting = [row.id for row in rows if row.status is Status.DISPATCHED]
+        # Those that are still to begin here are among the waiting.
+        self._lacking.clear()
         if self._closed:
             await self._hand_back(await self._fetch(waiting, limit=len(waiting)))
         else:
