@@ -7,12 +7,13 @@ import pytest
 from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import count, give, reach, until, until_so, view, working
 
+import fcs
 from fcs import App, Status
 from fcs.database import tasks, workers
 from fcs.database.connect import Connection
 from fcs.domain.errors import Fenced
 from fcs.domain.ids import Incarnation
-from fcs.worker import runtime
+from fcs.worker import executor, runtime
 
 
 async def test_an_ending_is_sent_until_postgres_is_back(
@@ -126,3 +127,67 @@ async def test_a_body_that_had_ended_is_not_called_interrupted_when_its_worker_l
         await hired.leave()
     assert (await view(db, good.id)).status is Status.SUCCEEDED
     assert (await view(db, bad.id)).error == "ValueError: as asked"
+
+
+async def test_the_last_progress_is_written_down_with_the_end(
+    app: App, database_url: str, db: Connection
+) -> None:
+    @app.task
+    async def quick() -> None:
+        for page in range(1, 41):
+            fcs.current().progress(page, of=40)
+
+    task = await quick.enqueue()
+    async with working(database_url, app.registry) as hired:
+        await give(db, hired.incarnation, [task.id])
+        [done] = await reach(db, [task.id], Status.SUCCEEDED)
+    assert done.progress_text == '{"of": 40, "done": 40}'
+
+
+async def test_an_outcome_that_postgres_refuses_fails_its_own_task_alone(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+
+    @app.task
+    async def answer(broken: bool) -> str:
+        await gate.wait()
+        return "{" if broken else '"fine"'
+
+    # A result that is no JSON: our own writer never makes one.
+    monkeypatch.setattr(answer.task_type, "write_result", lambda result: result)
+    bad, good = await answer.enqueue(broken=True), await answer.enqueue(broken=False)
+    async with working(database_url, app.registry) as hired:
+        await give(db, hired.incarnation, [bad.id, good.id])
+        await reach(db, [bad.id, good.id], Status.RUNNING)
+        gate.set()
+        [failed] = await reach(db, [bad.id], Status.FAILED)
+        await reach(db, [good.id], Status.SUCCEEDED)
+        await hired.leave()
+    assert failed.error is not None
+    assert failed.error.startswith("the body ended, but its outcome cannot be kept: ")
+
+
+async def test_a_fault_of_ours_fails_the_run_and_costs_no_slot(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.task(max_attempts=3)
+    async def noop() -> None: ...
+
+    async def fault(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    async with working(database_url, app.registry, slots=1) as hired:
+        with monkeypatch.context() as broken:
+            broken.setattr(executor, "perform", fault)
+            first = await noop.enqueue()
+            await give(db, hired.incarnation, [first.id])
+            [failed] = await reach(db, [first.id], Status.FAILED)
+        second = await noop.enqueue()
+        await give(db, hired.incarnation, [second.id])
+        await reach(db, [second.id], Status.SUCCEEDED)
+        await hired.leave()
+    assert (failed.error, failed.attempt) == (
+        "a fault of fcs ended the run: RuntimeError: ours",
+        1,
+    )

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fcs.body import Ask, Context, Resources, perform
-from fcs.body.perform import Answer
+from fcs.body.perform import Answer, trace_of
 from fcs.body.pipe import Go
 from fcs.domain.ids import RunId, TaskId
-from fcs.domain.outcome import Allowance, Outcome
+from fcs.domain.outcome import Allowance, Failed, Outcome
+from fcs.domain.text import name_of, safe_text
 from fcs.registry import TaskType
 from fcs.worker.children.child import Child, NotGone
 from fcs.worker.children.pool import Pool
@@ -118,6 +119,11 @@ class Executor:
             outcome = await self._perform(run)
         except NotGone as error:
             log.warning("%s", error)
+        except Exception as error:
+            # A fault of ours. Whether the body has started is not known: it must not start again.
+            log.exception("run ended by a fault of fcs: %s", run)
+            what = f"a fault of fcs ended the run: {safe_text(error)}"
+            outcome = Failed(what, name_of(type(error)), trace_of(error), may_retry=False)
         finally:
             self._running.pop(run.context.run_id, None)
             if run.alarm is not None:

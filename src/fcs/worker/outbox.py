@@ -9,9 +9,11 @@ from random import Random
 
 from fcs.database import runs
 from fcs.database.connect import Connection
-from fcs.database.line import Line
+from fcs.database.line import Line, is_refusal
 from fcs.database.runs import Again, Ending
 from fcs.domain.ids import RunId, TaskId
+from fcs.domain.task import Status
+from fcs.domain.text import safe_text
 from fcs.worker.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ class Outbox:
         self._line = Line(url, part="worker finish", rng=rng)
         self._slots = slots
         self._endings: dict[RunId, Ending | Again] = {}
+        self._last_words: dict[RunId, str] = {}
         self._arrived = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -38,8 +41,11 @@ class Outbox:
         """The endings that are not yet accepted, also when nobody sends them any more."""
         return list(self._endings.values())
 
-    def put(self, ending: Ending | Again) -> None:
+    def put(self, ending: Ending | Again, last_word: str | None = None) -> None:
+        """Send an ending, and before it the last progress of the run, as JSON."""
         self._endings[ending.run_id] = ending
+        if last_word is not None:
+            self._last_words[ending.run_id] = last_word
         self._empty.clear()
         self._arrived.set()
 
@@ -60,15 +66,49 @@ class Outbox:
         await self._empty.wait()
 
     async def _send(self, batch: list[Ending | Again]) -> None:
+        await self._deliver(batch)
+        for ending in batch:
+            del self._endings[ending.run_id]
+            self._last_words.pop(ending.run_id, None)
+
+    async def _deliver(self, batch: list[Ending | Again]) -> None:
+        try:
+            await self._settle(batch)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            if len(batch) == 1:
+                await self._settle([_unkept(batch[0], error)])
+                return
+            # One of them cannot be written down; the others are not to suffer for it.
+            for ending in batch:
+                await self._deliver([ending])
+
+    async def _settle(self, batch: list[Ending | Again]) -> None:
         agains = [ending for ending in batch if isinstance(ending, Again)]
         endings = [ending for ending in batch if isinstance(ending, Ending)]
         if agains:
             # Cancelled in the meantime, perhaps: then this run was the last one.
             endings += [again.as_last for again in await self._retry(agains)]
+        if last_words := self._last_words_of(endings):
+            await self._report(last_words)
         if endings:
             await self._finish(endings)
-        for ending in batch:
-            del self._endings[ending.run_id]
+
+    def _last_words_of(self, endings: list[Ending]) -> dict[tuple[TaskId, RunId], str]:
+        if not self._last_words:
+            return {}
+        return {
+            (ending.task_id, ending.run_id): self._last_words[ending.run_id]
+            for ending in endings
+            if ending.run_id in self._last_words
+        }
+
+    async def _report(self, last_words: dict[tuple[TaskId, RunId], str]) -> None:
+        async def report(db: Connection) -> set[TaskId]:
+            return await runs.report_progress(db, last_words)
+
+        await self._line.carry_out(report)
 
     async def _retry(self, agains: list[Again]) -> list[Again]:
         """Return tasks to pending; return the runs whose tasks may not run again."""
@@ -99,3 +139,10 @@ class Outbox:
                     " task=%s",
                     task_id,
                 )
+
+
+def _unkept(ending: Ending | Again, error: Exception) -> Ending:
+    """What can be said of a run whose outcome Postgres refuses."""
+    log.error("outcome cannot be kept: task=%s reason=%s", ending.task_id, error)
+    reason = f"the body ended, but its outcome cannot be kept: {safe_text(error)}"
+    return Ending(ending.task_id, ending.run_id, Status.FAILED, reason)

@@ -24,6 +24,11 @@ class ProgressReporter:
     def tell(self, context: Context, progress: Progress) -> None:
         self._told[context.id, context.run_id] = progress
 
+    def take(self, context: Context) -> str | None:
+        """The last word of a run that has ended, if it has not been written down yet."""
+        progress = self._told.pop((context.id, context.run_id), None)
+        return _text(progress) if progress is not None else None
+
     async def run(self) -> None:
         """Write until cancelled."""
         try:
@@ -36,9 +41,13 @@ class ProgressReporter:
 
     async def _write(self) -> None:
         told, self._told = self._told, {}
-        texts = {key: msgspec.json.encode(progress).decode() for key, progress in told.items()}
+        texts = {key: _text(progress) for key, progress in told.items()}
 
         async def write(db: Connection) -> set[TaskId]:
             return await runs.report_progress(db, texts)
 
         await self._line.carry_out(write)
+
+
+def _text(progress: Progress) -> str:
+    return msgspec.json.encode(progress).decode()

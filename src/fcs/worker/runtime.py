@@ -174,7 +174,8 @@ class Worker:
 
     def _ended(self, run: Run, outcome: Outcome) -> None:
         self._slots.ended()
-        self._outbox.put(ending_of(run, outcome, self._rng))
+        last_word = self._progress.take(run.context)
+        self._outbox.put(ending_of(run, outcome, self._rng), last_word)
         self._intake.slot_freed()
 
     def _not_started(self, run: Run) -> None:
