@@ -23,7 +23,8 @@ def test_limits_are_set_shown_and_taken_away(fcs: Fcs) -> None:
 def test_a_pause_is_shown_until_it_ends(fcs: Fcs, rows: Rows) -> None:
     put(rows, queue="mail")
     said = fcs("queue", "pause", "mail", "--by", "ann", "--why", "the provider is down")
-    assert said.out == "paused mail; 1 due tasks wait\n"
+    assert said.out == "paused mail; due tasks that wait: 1\n"
+    assert said.err == ""
 
     assert "by ann: the provider is down" in fcs("queues").out
     status = fcs("status")
@@ -35,6 +36,14 @@ def test_a_pause_is_shown_until_it_ends(fcs: Fcs, rows: Rows) -> None:
     assert "resumed mail" in fcs("queue", "resume", "mail").out
     assert "paused" not in fcs("status").out
     assert "paused" not in fcs("queue", "show", "mail").out
+
+
+def test_a_pause_of_what_nobody_names_says_so(fcs: Fcs, rows: Rows) -> None:
+    """Somebody is in a hurry, and has mistyped."""
+    put(rows, queue="mail")
+    said = fcs("queue", "pause", "mial")
+    assert "no task waits in queue 'mial'" in said.err
+    assert "did you mean 'mail'?" in said.err
 
 
 def test_who_pauses_is_the_user_unless_said(fcs: Fcs) -> None:

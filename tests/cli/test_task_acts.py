@@ -207,3 +207,11 @@ def test_why_says_cause_and_remedy(fcs: Fcs, rows: Rows) -> None:
     assert third == "also:   no worker is live"
     assert fcs("why", id, "-o", "json").json["code"] == "no_supervisor"
     assert "there is no task" in fcs("why", uuid4()).fails(4)
+
+
+@pytest.mark.parametrize(
+    ("verb", "status"), [("delete", "running"), ("cancel", "succeeded"), ("retry", "pending")]
+)
+def test_what_an_act_can_do_nothing_for_is_refused(fcs: Fcs, verb: str, status: str) -> None:
+    said = fcs("task", verb, "--status", status, "--yes").fails(2)
+    assert f"there is nothing to {verb} in tasks that are {status}" in said

@@ -398,10 +398,12 @@ async def pending(db: Connection) -> int:
     return await count(db, "select count(*) from fcs.tasks where status = 'pending'")
 
 
-async def test_a_status_for_which_an_act_can_do_nothing_matches_nothing(service: Service) -> None:
+async def test_a_status_for_which_an_act_can_do_nothing_is_refused(service: Service) -> None:
     await create(service)
-    answer = (await bulk(service, filter={"status": "pending"}, action="retry")).json()
-    assert (answer["tasks"], answer["cursor"]) == (0, None)
+    answer = await bulk(service, filter={"status": "pending"}, action="retry")
+    assert answer.status_code == 422
+    [place] = answer.json()["errors"]
+    assert place == {"pointer": "/filter/status", "detail": "pending tasks cannot be retried"}
 
 
 @pytest.mark.parametrize(

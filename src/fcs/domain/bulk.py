@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.task import FINAL, Status
 
 
@@ -41,12 +42,28 @@ _ALLOWED: Final[dict[Action, list[Status]]] = {
 }
 
 
-def statuses_for(action: Action, wanted: Status | None) -> Sequence[Status]:
-    """The statuses of the tasks on which to act; none where the act can do nothing for them.
+_DONE: Final = {Action.CANCEL: "cancelled", Action.RETRY: "retried", Action.DELETE: "deleted"}
 
-    What has succeeded is not run once more unless somebody says just that.
+_HINTS: Final = {
+    Action.CANCEL: "They have ended: their status stays as it is.",
+    Action.RETRY: "Only what has ended can be run once more.",
+    Action.DELETE: "Cancel what runs, and delete it when it has ended.",
+}
+
+
+def statuses_for(action: Action, wanted: Status | None) -> Sequence[Status]:
+    """The statuses of the tasks on which to act.
+
+    What has succeeded is not run once more unless somebody says just that. Raises `InvalidInput`
+    where the act can do nothing for tasks of the wanted status.
     """
     allowed = _ALLOWED[action]
     if wanted is not None:
-        return [wanted] if wanted in allowed else []
+        if wanted not in allowed:
+            raise InvalidInput(
+                f"there is nothing to {action} in tasks that are {wanted}",
+                hint=_HINTS[action],
+                problems=[Problem("/filter/status", f"{wanted} tasks cannot be {_DONE[action]}")],
+            )
+        return [wanted]
     return [s for s in allowed if (action, s) != (Action.RETRY, Status.SUCCEEDED)]

@@ -14,16 +14,22 @@ from fcs.cli.kinds import queue
 @click.pass_obj
 def command(common: Common, name: str, by: str | None, why: str) -> None:
     """Hand out no more tasks of a queue. What runs goes on, and what is on its way begins."""
+    from difflib import get_close_matches
     from getpass import getuser
 
+    from fcs.cli.output import say
     from fcs.cli.queue.acting import act
     from fcs.database import queues
+    from fcs.database.connect import Connection
     from fcs.domain.queues import BY_MAX, WHY_MAX
 
     who, reason = (by or getuser())[:BY_MAX], why[:WHY_MAX]
-    act(
-        common,
-        name,
-        lambda db, name: queues.pause(db, name, by=who, why=reason),
-        lambda view: f"paused {name}; {view.due} due tasks wait",
-    )
+
+    async def pause(db: Connection, name: str) -> None:
+        known = await queues.names(db)
+        if name not in known:
+            near = "".join(f"; did you mean {n!r}?" for n in get_close_matches(name, known, n=1))
+            say(common, f"note: no task waits in queue {name!r} and no worker names it{near}")
+        await queues.pause(db, name, by=who, why=reason)
+
+    act(common, name, pause, lambda view: f"paused {name}; due tasks that wait: {view.due}")
