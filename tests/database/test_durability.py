@@ -92,6 +92,10 @@ async def begin(db: Connection) -> None:
     await runs.begin(db, W, [beginning(1)])
 
 
+async def succeed(db: Connection) -> None:
+    await runs.succeed(db, [ending(1)], "report")
+
+
 async def finish(db: Connection) -> None:
     await runs.finish(db, [ending(1)], "report")
 
@@ -152,6 +156,7 @@ Act = Callable[[Connection], Awaitable[None]]
         (nothing, create),
         (dispatched, begin),
         (running, begin),  # sent again, as proof
+        (running, succeed),
         (running, finish),
         (running, release),
         (running, retry),

@@ -54,6 +54,22 @@ async def test_the_owner_ends_its_run(db: Connection, end: Status) -> None:
     assert (ended["started_at"], ended["updated_at"]) == (NOON, NOON + SECOND)
 
 
+async def test_a_plain_success_is_recorded_for_its_owner_alone(db: Connection) -> None:
+    """OWNER, FINAL: as any other ending."""
+    await add_running(db, 7, 1, 2, 3)
+    await runs.finish(db, [ending(2, Status.FAILED)], "report")
+    await freeze(db, NOON + SECOND)
+    before = [await row(db, 2), await row(db, 3)]
+
+    endings = [ending(1), ending(2), ending(3, run=99)]
+    assert await runs.succeed(db, endings, "report") == {task_id(1)}
+
+    done = await row(db, 1)
+    assert (done["status"], done["error"], done["incarnation"]) == ("succeeded", None, None)
+    assert done["updated_at"] == NOON + SECOND
+    assert [await row(db, 2), await row(db, 3)] == before
+
+
 async def test_a_result_is_kept_and_a_plain_success_leaves_no_other_trace(db: Connection) -> None:
     await add_running(db, 7, 1, 2)
     await runs.finish(db, [ending(1)._replace(result='{"n": [1, null]}'), ending(2)], "report")

@@ -53,6 +53,7 @@ STATEMENTS: dict[str, list[Act]] = {
     "refuse": [lambda db: tasks.refuse(db, W, ID, 1, "no")],
     "take_back": [lambda db: tasks.take_back(db, [Overdue(ID, W, 1, 99.0)])],
     "reap": [lambda db: tasks.reap(db, W, reason="it was silent")],
+    "succeed": [lambda db: runs.succeed(db, [ending(1)], "report")],
     "finish": [
         lambda db, end=end: runs.finish(db, [ending(1, end)], "report")  # type: ignore[misc]
         for end in sorted(FINAL)

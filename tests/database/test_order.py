@@ -58,6 +58,10 @@ async def begin_all(db: Connection, worker: int, numbers: list[int]) -> object:
     return await runs.begin(db, incarnation(worker), [beginning(n) for n in numbers])
 
 
+async def succeed_all(db: Connection, worker: int, numbers: list[int]) -> object:
+    return await runs.succeed(db, [ending(n) for n in numbers], "report")
+
+
 async def finish_all(db: Connection, worker: int, numbers: list[int]) -> object:
     return await runs.finish(db, [ending(n) for n in numbers], "report")
 
@@ -96,7 +100,8 @@ async def reap_all(db: Connection, worker: int, numbers: list[int]) -> object:
 Many = Callable[[Connection, int, list[int]], Coroutine[Any, Any, object]]
 ON_DISPATCHED: list[Many] = [begin_all, hand_back_all, take_back_all, reap_all]
 ON_RUNNING: list[Many] = [
-    begin_all, finish_all, release_all, retry_all, report_progress_all, reap_all, cancel_all,
+    begin_all, succeed_all, finish_all, release_all, retry_all, report_progress_all, reap_all,
+    cancel_all,
 ]  # fmt: skip
 CASES: list[tuple[Many, Many, Act]] = [
     (dispatch_all, dispatch_all, pending),

@@ -59,7 +59,7 @@ async def begin_as_rival(db: Connection) -> Any:
 
 
 async def succeed(db: Connection) -> Any:
-    return await runs.finish(db, [ending(1)], "report")
+    return await runs.succeed(db, [ending(1)], "report")
 
 
 async def fail(db: Connection) -> Any:

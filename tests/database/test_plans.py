@@ -43,7 +43,9 @@ BY_KEY = [
     )
 ] + [
     ("runs", name)
-    for name in ("begin", "finish", "retry", "release", "record_late", "report_progress")
+    for name in (
+        "begin", "succeed", "finish", "retry", "release", "record_late", "report_progress",
+    )
 ] + [
     ("creation", "create_linked"),
     ("creation", "forget_keys"),
@@ -128,7 +130,8 @@ async def test_no_statement_of_the_hot_path_scans_the_tasks(
 
 
 @pytest.mark.parametrize(
-    ("file", "name"), [("tasks", "dispatch"), ("runs", "begin"), ("runs", "finish")]
+    ("file", "name"),
+    [("tasks", "dispatch"), ("runs", "begin"), ("runs", "succeed"), ("runs", "finish")],
 )
 async def test_rows_are_found_by_their_ids_and_by_no_other_index(
     db: Connection, file: str, name: str

@@ -264,6 +264,7 @@ async def test_several_ends_at_once_are_all_counted(db: Connection) -> None:
 
 
 ENDS: dict[str, Callable[[Connection], Awaitable[object]]] = {
+    "succeed": lambda db: runs.succeed(db, [ending(1)], "report"),
     "finish": lambda db: runs.finish(db, [ending(1)], "report"),
     "cancel": lambda db: tasks.cancel(db, [task_id(2)], reason=""),
     "refuse": lambda db: tasks.refuse(db, incarnation(8), task_id(3), 1, "no"),

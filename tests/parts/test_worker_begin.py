@@ -69,16 +69,17 @@ async def test_a_slot_that_falls_free_takes_what_waits_for_it(
 
 
 @pytest.mark.parametrize("kind", [Kind.LOSE_STATEMENT, Kind.LOSE_ANSWER])
-@pytest.mark.parametrize("statement", ["fetch", "begin", "finish"])
+@pytest.mark.parametrize("statement", ["fetch", "begin", "succeed", "finish"])
 async def test_a_task_runs_once_though_an_answer_is_lost(
     app: App, database_url: str, db: Connection, statement: str, kind: Kind
 ) -> None:
     starts = 0
 
     @app.task
-    async def counted() -> None:
+    async def counted() -> str | None:
         nonlocal starts
         starts += 1
+        return "with a result" if statement == "finish" else None
 
     task = await counted.enqueue()
     async with proxied(database_url) as proxy, working(proxy.url, app.registry) as hired:

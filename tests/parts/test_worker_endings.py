@@ -121,7 +121,7 @@ async def test_a_body_that_had_ended_is_not_called_interrupted_when_its_worker_l
 
     good, bad = await quick.enqueue(fail=False), await quick.enqueue(fail=True)
     async with proxied(database_url) as proxy, working(proxy.url, app.registry) as hired:
-        finish = proxy.trouble(Kind.HOLD, "finish")
+        finish = proxy.trouble(Kind.HOLD, "succeed")
         await give(db, hired.incarnation, [good.id, bad.id])
         await finish.reached.wait()
         await hired.leave()

@@ -123,13 +123,21 @@ class Outbox:
         return [again for again in agains if again.run_id not in returned]
 
     async def _finish(self, endings: list[Ending]) -> None:
+        plain = [ending for ending in endings if ending.is_plain]
+        others = [ending for ending in endings if not ending.is_plain]
+
+        async def succeed(db: Connection) -> set[TaskId]:
+            return await runs.succeed(db, plain, self._slots.report())
+
         async def finish(db: Connection) -> set[TaskId]:
-            return await runs.finish(db, endings, self._slots.report())
+            return await runs.finish(db, others, self._slots.report())
 
         async def record_late(db: Connection) -> set[TaskId]:
             return await runs.record_late(db, missing)
 
-        finished = await self._line.carry_out(finish)
+        finished = await self._line.carry_out(succeed) if plain else set()
+        if others:
+            finished |= await self._line.carry_out(finish)
         missing = [ending for ending in endings if ending.task_id not in finished]
         if missing:
             # Accepted by an earlier sending whose answer was lost, or no longer ours to say.

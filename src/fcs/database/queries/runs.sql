@@ -36,8 +36,38 @@ select case
            then array(select id from begun)
        end as task_ids;
 
+-- name: succeed
+-- Record runs that returned and left nothing behind, which are most; report the free slots in the
+-- same breath. Answers with those that were recorded, or null where it was all of them.
+with durable as (select fcs.durably()),
+ended as (
+    select ended.*
+      from durable,
+           unnest(%(task_ids)b::uuid[], %(run_ids)b::uuid[])
+               with ordinality as ended (task_id, run_id, no)
+     where no between 1 and 1000000
+  order by task_id
+),
+finished as (
+       update fcs.tasks
+          set status = 'succeeded',
+              error = null,
+              incarnation = null,
+              updated_at = fcs.now()
+         from ended
+        where tasks.id = ended.task_id
+          and tasks.run_id = ended.run_id
+          and tasks.status = 'running'
+    returning tasks.id
+)
+select case
+           when (select count(*) from finished) < cardinality(%(task_ids)b::uuid[])
+           then array(select id from finished)
+       end as task_ids,
+       pg_notify('fcs_supervisor', %(report)s::text);
+
 -- name: finish
--- Record how runs ended, and report the free slots in the same breath. Answers with those that
+-- Record how runs ended that have more to say, and report the free slots in the same breath. Answers with those that
 -- were recorded, or null where it was all of them. `evidence` is for the few runs that leave
 -- more behind than a line.
 with durable as (select fcs.durably()),
