@@ -1,13 +1,13 @@
-"""Ids that sort by age."""
+"""Ids that sort by age, and ids by the hundred."""
 
 from random import Random
-from uuid import RFC_4122
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcs.domain.ids import ENTROPY_BYTES, uuid7
+from fcs.domain.ids import ENTROPY_BYTES, ids_of, read_ids, uuid7
 
 MS_MAX = 2**48 - 1
 moments = st.integers(0, MS_MAX)
@@ -53,3 +53,21 @@ def test_the_example_of_the_standard() -> None:
 def test_a_time_beyond_the_format_is_an_error() -> None:
     with pytest.raises(ValueError, match="128-bit"):
         uuid7(MS_MAX + 1, bytes(ENTROPY_BYTES))
+
+
+@given(st.lists(st.uuids()))
+def test_ids_by_the_hundred_are_as_those_made_one_by_one(ids: list[UUID]) -> None:
+    drawn = b"".join(id.bytes for id in ids)
+
+    for made in (ids_of(drawn), read_ids(" ".join(map(str, ids)))):
+        assert made == ids
+        assert set(made) == set(ids)
+        assert [id.is_safe for id in made] == [id.is_safe for id in ids]
+
+
+@pytest.mark.parametrize(
+    "text", [" ", "x", f"{UUID(int=1)} ", f"{UUID(int=1)}  {UUID(int=2)}", '","', "\ud800", "\0"]
+)
+def test_what_is_no_list_of_ids_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not ids|surrogates"):
+        read_ids(text)

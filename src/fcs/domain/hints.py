@@ -16,10 +16,11 @@ Anything else is somebody's garbage: it is counted and ignored.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from fcs.domain.facts import WorkerReported
-from fcs.domain.ids import Incarnation, TaskId
+from fcs.domain.ids import Incarnation, TaskId, read_ids
 
 SUPERVISOR_CHANNEL = "fcs_supervisor"
 NUMBER_MAX = 2**62
@@ -89,8 +90,10 @@ def report(incarnation: Incarnation, report_no: int, busy: int, taken: int) -> s
 
 def parse_for_supervisor(payload: str) -> Hint | None:
     """Read a hint; `None` for garbage."""
-    word, *rest = payload.split()[:1000] or [""]
     try:
+        if payload.startswith("tasks "):
+            return TasksNamed(_read_tasks(payload.removeprefix("tasks ")))
+        word, *rest = payload.split()[:1000] or [""]
         match word, rest:
             case "scan", []:
                 return Scan()
@@ -104,8 +107,6 @@ def parse_for_supervisor(payload: str) -> Hint | None:
                 return SchedulesChanged()
             case "queues", []:
                 return QueuesChanged()
-            case "tasks", [_, *_]:
-                return TasksNamed([TaskId(UUID(text)) for text in rest])
             case "report", [incarnation, *numbers]:
                 no, busy, taken = (_number(text) for text in numbers)
                 return WorkerReported(Incarnation(UUID(incarnation)), no, busy, taken)
@@ -116,11 +117,10 @@ def parse_for_supervisor(payload: str) -> Hint | None:
 
 def parse_for_worker(payload: str) -> TasksNamed | CancelAsked | None:
     """Read a hint; `None` for garbage."""
-    word, *rest = payload.split() or [""]
     try:
-        if word == "cancel":
-            return CancelAsked([TaskId(UUID(text)) for text in rest])
-        return TasksNamed([TaskId(UUID(text)) for text in payload.split()])
+        if payload.startswith("cancel "):
+            return CancelAsked(_read_tasks(payload.removeprefix("cancel ")))
+        return TasksNamed(_read_tasks(payload))
     except ValueError:
         return None
 
@@ -128,6 +128,10 @@ def parse_for_worker(payload: str) -> TasksNamed | CancelAsked | None:
 def name_tasks(ids: Sequence[TaskId]) -> str:
     """The hint by which a worker is told of tasks once more."""
     return " ".join(str(id) for id in ids)
+
+
+def _read_tasks(text: str) -> list[TaskId]:
+    return cast(list[TaskId], read_ids(text))
 
 
 def _number(text: str) -> int:
