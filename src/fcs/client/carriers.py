@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 
 from fcs.database.carrier import Carrier, PsycopgCarrier, PsycopgSyncCarrier, Rows, SyncCarrier
+from fcs.database.sql import numbered
 from fcs.domain.errors import InvalidInput
 
 _COMMENT: Final = re.compile(r"--.*$", re.MULTILINE)
@@ -59,8 +60,7 @@ class AsyncpgCarrier(Carrier):
 
     async def run(self, statement: str, params: Mapping[str, str]) -> Rows:
         # As text first: applications teach asyncpg to write jsonb in ways of their own.
-        numbers = {name: f"${number}::text" for number, name in enumerate(params, start=1)}
-        text = _PLACEHOLDER.sub(lambda found: numbers[found[1]], statement)
+        text = numbered(statement, params, "::text")
         return [tuple(row) for row in await self._connection.fetch(text, *params.values())]
 
     def together(self) -> AbstractAsyncContextManager[object]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from fcs.database import creation, tasks
 from fcs.database.connect import Connection
 from fcs.database.creation import Created
+from fcs.database.direct import Direct
 from fcs.database.line import Line, is_passing
 from fcs.database.lines import Lines
 from fcs.domain.errors import DatabaseUnavailable
@@ -41,6 +42,7 @@ class Writer:
     def __init__(self, url: str, *, rng: Random, patience: float = 10.0) -> None:
         self._line = Line(url, part="create", rng=rng)
         self._linked = Lines(url, part="create linked", rng=rng, count=LINKED_LINES)
+        self._direct: Direct | None = None
         self._is_closed = False
         self._patience = patience
         self._waiting: list[_Waiter] = []
@@ -131,7 +133,9 @@ class Writer:
         give_up_at = batch[0].give_up_at
 
         async def act(db: Connection) -> int:
-            return await tasks.create(db, new)
+            if self._direct is None or self._direct.db is not db:
+                self._direct = Direct(db)
+            return await tasks.create(self._direct, new)
 
         await self._line.carry_out(act, give_up=lambda: monotonic() >= give_up_at)
 
