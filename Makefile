@@ -19,7 +19,7 @@ nightly: ## the long forms as well, and many more examples
 docs: ## draw the life of a task into ARCHITECTURE.md anew
 	@$(env) "$$python" tools/diagram.py
 
-bench: ## what this machine and this database can do
-	@./fcs bench
+bench: ## every bar of the budget, measured on a Postgres of its own
+	@$(env) PYTHONPATH=. "$$python" -m bench
 
 .PHONY: check lint fix test nightly docs bench

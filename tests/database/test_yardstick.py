@@ -1,5 +1,6 @@
 """What `fcs bench` measures with: a yardstick of its own, in a database of its own."""
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import psycopg
@@ -16,8 +17,11 @@ IDS = [UUID(int=n) for n in range(1, 6)]
 WORKER, RUN = UUID(int=100), UUID(int=200)
 
 
-async def test_the_yardstick_s_tasks_go_through_all_three_moves(db: Connection) -> None:
-    await rawlimit.create_table(db)
+@pytest.mark.parametrize("create", [rawlimit.create_table, rawlimit.create_plain_table])
+async def test_the_yardstick_s_tasks_go_through_all_three_moves(
+    db: Connection, create: Callable[[Connection], Awaitable[None]]
+) -> None:
+    await create(db)
     await rawlimit.copy_in(db, IDS[:4])
     await rawlimit.insert_one(db, IDS[4])
 

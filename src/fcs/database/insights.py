@@ -216,6 +216,13 @@ async def unlogged(db: Connection) -> list[str]:
     return [row[0] for row in await (await db.execute(_SQL["unlogged"])).fetchall()]
 
 
+async def taken(db: Connection) -> int:
+    """How many tasks workers have begun or turned down so far; as fresh as their last beats."""
+    row = await (await db.execute(_SQL["taken"])).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def supervisors(db: Connection) -> int:
     """How many supervisors are connected."""
     row = await (await db.execute(_SQL["supervisors"])).fetchone()

@@ -15,6 +15,11 @@ async def create_table(db: Connection) -> None:
     await db.execute(_SQL["create_table"])
 
 
+async def create_plain_table(db: Connection) -> None:
+    """The same with a plain table: densely packed, its index on pending names the status."""
+    await db.execute(_SQL["create_plain_table"])
+
+
 async def copy_in(db: Connection, ids: Sequence[UUID]) -> None:
     """Write tasks in bulk."""
     async with db.cursor() as cursor, cursor.copy(_SQL["copy_in"]) as copy:

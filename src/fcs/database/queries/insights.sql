@@ -263,6 +263,11 @@ select count(*)::int as tasks,
  where id >= %(since)s
    and status = 'succeeded';
 
+-- name: taken
+-- How many tasks the workers that are there have begun or turned down, by their own accounts.
+select coalesce(sum(tasks_taken), 0)::bigint
+  from fcs.workers;
+
 -- name: supervisors
 -- How many supervisors are connected to this database.
 select count(*)::int

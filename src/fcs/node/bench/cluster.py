@@ -20,23 +20,23 @@ class BenchFailed(FcsError):
 
 
 @asynccontextmanager
-async def workers(url: str, *, count: int, slots: int) -> AsyncIterator[None]:
-    """So many worker processes, registered and ready."""
+async def workers(url: str, *, count: int, slots: int) -> AsyncIterator[list[int]]:
+    """So many worker processes, registered and ready; yields their process ids."""
     command = ["work", "--app", "fcs.node.bench.app:app", "--slots", str(slots)]
-    async with _processes(url, [command] * count):
+    async with _processes(url, [command] * count) as pids:
         await _until_registered(url, count)
-        yield
+        yield pids
 
 
 @asynccontextmanager
-async def supervisor(url: str) -> AsyncIterator[None]:
+async def supervisor(url: str) -> AsyncIterator[list[int]]:
     """A supervisor process. It may still be starting when the block begins."""
-    async with _processes(url, [["supervise"]]):
-        yield
+    async with _processes(url, [["supervise"]]) as pids:
+        yield pids
 
 
 @asynccontextmanager
-async def _processes(url: str, commands: list[list[str]]) -> AsyncIterator[None]:
+async def _processes(url: str, commands: list[list[str]]) -> AsyncIterator[list[int]]:
     environment = os.environ | {"FCS_DATABASE": url, "FCS_LOG_LEVEL": "warning"}
     started = [
         await asyncio.create_subprocess_exec(
@@ -45,7 +45,7 @@ async def _processes(url: str, commands: list[list[str]]) -> AsyncIterator[None]
         for command in commands
     ]
     try:
-        yield
+        yield [process.pid for process in started]
     finally:
         for process in started:
             if process.returncode is None:

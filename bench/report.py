@@ -1,0 +1,96 @@
+"""What a run leaves behind: `latest.json` with everything in it, `latest.md` with the table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.bar import Bar, Figure, Verdict
+from bench.machine import Machine
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One run."""
+
+    command: str
+    machine: Machine
+    rounds: int
+    figures: list[Figure]
+    verdicts: list[Verdict]
+
+
+def write(report: Report, bars: Sequence[Bar], folder: Path) -> None:
+    """Write both files anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    encoded = msgspec.json.format(msgspec.json.encode(report), indent=1)
+    (folder / "latest.json").write_bytes(encoded + b"\n")
+    (folder / "latest.md").write_text(page(report, bars), "utf-8")
+
+
+def read(folder: Path) -> Report:
+    """The last run."""
+    return msgspec.json.decode((folder / "latest.json").read_bytes(), type=Report)
+
+
+def page(report: Report, bars: Sequence[Bar]) -> str:
+    """The table, with where and how it was measured above it and what the bars are below it."""
+    return "\n".join(
+        [
+            _circumstances(report),
+            "",
+            *table(report.verdicts),
+            "",
+            *(f"- {bar.name}: {bar.title}" for bar in bars),
+            "",
+        ]
+    )
+
+
+def _circumstances(report: Report) -> str:
+    machine = report.machine
+    settings = ", ".join(f"`{name} = {value}`" for name, value in machine.settings.items())
+    return (
+        f"`{report.command}`, {machine.date}: {machine.cores} cores, {machine.memory_gib:g} GiB, "
+        f"Python {machine.python}, Postgres {machine.postgres} on a Unix socket ({settings}; "
+        f"durability as it comes). Medians of {report.rounds} rounds."
+    )
+
+
+def table(verdicts: Sequence[Verdict]) -> list[str]:
+    """The lines of the Markdown table."""
+    return [
+        "| Bar | What | Figure | Yardstick | Ratio | Asked | Met |",
+        "|---|---|---|---|---|---|---|",
+        *map(_line, verdicts),
+    ]
+
+
+def _line(verdict: Verdict) -> str:
+    yardstick = verdict.yardstick and (
+        f"{verdict.yardstick}: {_number(verdict.yardstick_value, verdict.unit)}"
+    )
+    cells = [
+        verdict.bar,
+        verdict.what,
+        _number(verdict.figure, verdict.unit),
+        yardstick,
+        "" if verdict.ratio is None else f"{verdict.ratio:.2f}",
+        verdict.asked,
+        _met(verdict),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _met(verdict: Verdict) -> str:
+    if verdict.met is None:
+        return "" if verdict.asked == "reported" else "not measured"
+    return "yes" if verdict.met else "**no**"
+
+
+def _number(value: float | None, unit: str) -> str:
+    if value is None:
+        return "not measured"
+    digits = 0 if value >= 1_000 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f} {unit}".rstrip()

@@ -1,0 +1,31 @@
+"""One run: every measure some rounds, in turn, so that ratios share the weather."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from bench.bar import Bar, Figures, Measure, Sample, Verdict, medians
+from bench.stage import open_stage
+
+Say = Callable[[str], None]
+
+
+async def measure(bars: Sequence[Bar], *, rounds: int, small: bool, say: Say) -> Figures:
+    """The medians of everything that these bars need."""
+    samples: list[Sample] = []
+    async with open_stage(small=small) as stage:
+        for number in range(1, rounds + 1):
+            for take in measures_of(bars):
+                say(f"round {number} of {rounds}: {take.__name__}")
+                async for sample in take(stage):
+                    say(f"  {sample.name}: {sample.value:,.6g} {sample.unit}")
+                    samples.append(sample)
+    return medians(samples)
+
+
+def measures_of(bars: Iterable[Bar]) -> list[Measure]:
+    """Each measure once, although bars share some."""
+    return list(dict.fromkeys(take for bar in bars for take in bar.measures))
+
+
+def judge(bars: Iterable[Bar], figures: Figures) -> list[Verdict]:
+    """The lines of the table."""
+    return [verdict for bar in bars for verdict in bar.judge(figures)]
