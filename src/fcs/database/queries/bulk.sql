@@ -7,6 +7,7 @@ with page as (
       select id, status, ty, queue, created_at
         from fcs.tasks
        where (%(before)s::uuid is null or id < %(before)s)
+         and id <= coalesce(%(before)s, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     order by id desc
        limit %(limit)s
 ),

@@ -49,7 +49,8 @@ select tasks.id,
  where tasks.id = %(id)s;
 
 -- name: list_tasks
--- A page, newest first: ids of version 7 sort by the time of creation.
+-- A page, newest first: ids of version 7 sort by the time of creation. `coalesce` is for the
+-- planner, which cannot begin in the middle of an index by a condition that may be void.
   select id,
          ty,
          args::text as args_text,
@@ -75,6 +76,7 @@ select tasks.id,
          cancel_level
     from fcs.tasks
    where (%(before)s::uuid is null or id < %(before)s)
+     and id <= coalesce(%(before)s, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      and (%(status)s::fcs.status is null or status = %(status)s::fcs.status)
      and (%(ty)s::text is null or ty = %(ty)s)
      and (%(queue)s::text is null or queue = %(queue)s)
