@@ -7,6 +7,7 @@ import msgspec
 
 from bench.bar import Bar, Figure, Verdict
 from bench.machine import Machine
+from bench.peers.table import comparison
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -43,6 +44,8 @@ def page(report: Report, bars: Sequence[Bar]) -> str:
             *table(report.verdicts),
             "",
             *(f"- {bar.name}: {bar.title}" for bar in bars),
+            "",
+            *comparison({figure.name: figure for figure in report.figures}),
             "",
         ]
     )

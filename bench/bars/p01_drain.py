@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from bench.bar import AtLeast, Bar, Reported, Sample
+from bench.peers import measures as peers
 from bench.stage import Account, Stage
 from fcs.node.bench import cluster, measures, raw
 
@@ -49,7 +50,7 @@ async def drain_rate(stage: Stage, *, workers: int) -> tuple[float, Account]:
 BAR = Bar(
     "P1",
     "drain of 100,000 waiting no-op tasks: one supervisor, one worker process",
-    [raw_lifecycle, drain],
+    [raw_lifecycle, drain, peers.drain_by_peers],
     [
         AtLeast(DRAIN, PLAIN, 0.8),
         Reported(DRAIN, TUNED),

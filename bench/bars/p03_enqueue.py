@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from bench.bar import AtLeast, Bar, Sample
+from bench.bar import AtLeast, Bar, Reported, Sample
+from bench.peers import measures as peers
 from bench.stage import Stage
 from fcs.node.bench import measures, raw
 
@@ -26,6 +27,12 @@ async def enqueue(stage: Stage) -> AsyncIterator[Sample]:
 BAR = Bar(
     "P3",
     "creating from one process: one by one, by 32 callers, 10,000 by enqueue_many",
-    [enqueue],
-    [AtLeast(ONE, INSERT, 0.8), AtLeast(TOGETHER, ONE, 3), AtLeast(MANY, COPY, 0.6)],
+    [enqueue, peers.enqueue_by_peers],
+    [
+        AtLeast(ONE, INSERT, 0.8),
+        AtLeast(TOGETHER, ONE, 3),
+        AtLeast(MANY, COPY, 0.6),
+        Reported(ONE, "enqueue, PgQueuer"),
+        Reported(MANY, "enqueue_many, PgQueuer"),
+    ],
 )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from bench import hops
 from bench.bar import AtLeast, AtMost, Bar, Sample
 from bench.bars import p03_enqueue
+from bench.peers import measures as peers
 from bench.stage import Stage
 from fcs.node.bench import measures
 
@@ -31,7 +32,7 @@ async def latency(stage: Stage) -> AsyncIterator[Sample]:
 BAR = Bar(
     "P5",
     "from create to the body's first line, idle",
-    [bare_hops, latency, p03_enqueue.enqueue],
+    [bare_hops, latency, peers.latency_of_peers, p03_enqueue.enqueue, peers.enqueue_by_peers],
     [
         AtMost(P50, BARE_P50, 2),
         AtMost(P99, P50, 5),
