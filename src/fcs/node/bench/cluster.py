@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fcs.database import insights
@@ -11,6 +11,8 @@ from fcs.database.connect import Connection, connect
 from fcs.domain.errors import FcsError
 
 READY_WITHIN = 30.0
+
+NOTHING: Mapping[str, str] = {}
 
 
 class BenchFailed(FcsError):
@@ -20,10 +22,20 @@ class BenchFailed(FcsError):
 
 
 @asynccontextmanager
-async def workers(url: str, *, count: int, slots: int) -> AsyncIterator[list[int]]:
-    """So many worker processes, registered and ready; yields their process ids."""
-    command = ["work", "--app", "fcs.node.bench.app:app", "--slots", str(slots)]
-    async with _processes(url, [command] * count) as pids:
+async def workers(
+    url: str,
+    *,
+    count: int,
+    slots: int,
+    app: str = "fcs.node.bench.app:app",
+    also: Mapping[str, str] = NOTHING,
+) -> AsyncIterator[list[int]]:
+    """So many worker processes, registered and ready; yields their process ids.
+
+    `also` are variables of their environment.
+    """
+    command = ["work", "--app", app, "--slots", str(slots)]
+    async with _processes(url, [command] * count, also) as pids:
         await _until_registered(url, count)
         yield pids
 
@@ -36,8 +48,10 @@ async def supervisor(url: str) -> AsyncIterator[list[int]]:
 
 
 @asynccontextmanager
-async def _processes(url: str, commands: list[list[str]]) -> AsyncIterator[list[int]]:
-    environment = os.environ | {"FCS_DATABASE": url, "FCS_LOG_LEVEL": "warning"}
+async def _processes(
+    url: str, commands: list[list[str]], also: Mapping[str, str] = NOTHING
+) -> AsyncIterator[list[int]]:
+    environment = {**os.environ, "FCS_DATABASE": url, "FCS_LOG_LEVEL": "warning", **also}
     started = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "fcs", *command, env=environment, stdin=asyncio.subprocess.DEVNULL
