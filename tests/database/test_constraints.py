@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from tests.database.scene import NOON, add_tasks, add_workers, incarnation, new, task_id
+from tests.database.scene import NOON, add_tasks, add_workers, incarnation, new, rows, task_id
 
 from fcs.database import backlog, insights, tasks
 from fcs.database.connect import Connection
@@ -150,3 +150,48 @@ async def test_one_incarnation_is_one_worker(db: Connection) -> None:
         db, f"update fcs.workers set incarnation = '{incarnation(7)}' where pid = 8"
     )
     assert error.sqlstate == "23505"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ty = ''",
+        "queue = repeat('q', 101)",
+        "limit_key = repeat('k', 201)",
+        "args = jsonb_build_object('x', repeat('y', 5000000))",
+        "max_attempts = 0",
+        "timeout = 0",
+        "updated_at = 'infinity'",
+        "due_at = '9000-01-01'",
+        "open_needs = -1",
+        "open_needs = 1",  # it waits for others, or for its time
+        "cancel_level = 'hope'",
+        "attempt = 1",  # none would be left to begin with
+    ],
+)
+async def test_a_good_task_cannot_be_spoilt_later(db: Connection, change: str) -> None:
+    await add_tasks(db, 1)
+
+    assert (await refused(db, f"update fcs.tasks set {change}")).sqlstate == "23514"
+
+
+@pytest.mark.parametrize("status", ["dispatched", "running", "succeeded"])
+async def test_a_task_that_waits_for_others_does_nothing_else(db: Connection, status: str) -> None:
+    await add_tasks(db, 1)
+    await db.execute("update fcs.tasks set open_needs = 1, due_at = null")
+    holder = "null" if status == "succeeded" else "gen_random_uuid()"
+    statement = f"update fcs.tasks set status = '{status}', incarnation = {holder}"
+
+    assert (await refused(db, statement)).sqlstate == "23514"
+
+
+async def test_no_constraint_on_one_value_is_read_at_each_change(db: Connection) -> None:
+    """Each statement that writes to the table reads the text of all its constraints anew, and
+    checks every row by all of them; what concerns one value belongs into a domain."""
+    found = await rows(
+        db,
+        "select conname as name from pg_constraint "
+        "where conrelid = 'fcs.tasks'::regclass and contype = 'c' and cardinality(conkey) < 2",
+    )
+
+    assert found == []

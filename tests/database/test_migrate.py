@@ -150,6 +150,40 @@ async def test_an_upgraded_schema_equals_a_fresh_one(
         assert await description(upgraded) == await description(fresh)
 
 
+async def test_tasks_of_an_older_schema_are_kept_and_guarded(
+    blank_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = [migration for migration in known() if migration.number <= 8]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "known", lambda: older)
+        await migrate(blank_database_url)
+    async with await connect(blank_database_url, part="test") as db:
+        await db.execute(
+            """
+            insert into fcs.tasks (
+                            id, ty, status, due_at, incarnation, attempt, timeout, cancel_level
+                        )
+                 select gen_random_uuid(),
+                        status::text,
+                        status,
+                        case when status = 'pending' then now() end,
+                        case when status in ('dispatched', 'running') then gen_random_uuid() end,
+                        (status >= 'running')::int,
+                        7,
+                        case when status = 'cancelled' then 'kill' end
+                   from unnest(enum_range(null::fcs.status)) as status
+            """
+        )
+        before = await rows(db, "select * from fcs.tasks order by id")
+        await migrate(blank_database_url)
+
+        assert await rows(db, "select * from fcs.tasks order by id") == before
+        with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="stays so"):
+            await db.execute("update fcs.tasks set status = 'failed' where status = 'succeeded'")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await db.execute("update fcs.tasks set incarnation = null where status = 'running'")
+
+
 async def description(db: Connection) -> list[dict[str, object]]:
     """Everything that the schema consists of, in words."""
     return await rows(
@@ -166,7 +200,10 @@ async def description(db: Connection) -> list[dict[str, object]]:
           select 'relation', relkind::text, relname, format('%s %s', relpersistence, reloptions)
             from pg_class where relnamespace = 'fcs'::regnamespace
         union all
-          select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+          select 'constraint',
+                 coalesce(nullif(conrelid, 0)::regclass::text, contypid::regtype::text),
+                 conname,
+                 pg_get_constraintdef(oid)
             from pg_constraint where connamespace = 'fcs'::regnamespace
         union all
           select 'index', tablename, indexname, indexdef from pg_indexes where schemaname = 'fcs'
