@@ -1,27 +1,44 @@
-"""`python -m bench [P1 P3 …]`: measure, and write the table."""
+"""Measures the bars and writes the table; `publish` puts it into the pages that quote it.
+
+python -m bench                    every bar, kept in bench/results
+python -m bench P1 P5              some bars, only shown
+python -m bench publish            the last run of all, into README and docs/explanation
+"""
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import report, run
+from bench import publish, report, run
 from bench.bar import Bar
 from bench.bars import ALL
 from bench.machine import this_machine
 
+COMMANDS: Mapping[str, Callable[[], None]] = {"publish": publish.main}
+
 
 def main(arguments: Sequence[str]) -> None:
-    """Read the command line, measure, write the results and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("bars", nargs="*", metavar="BAR", help="P1 … P13; all of them if none")
+    """Carry out a command, or measure and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", nargs="*", help=f"P1 … P13, or one of: {', '.join(COMMANDS)}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="few of everything, to see it run")
-    parser.add_argument("--out", type=Path, default=report.RESULTS)
+    parser.add_argument("--out", type=Path, help="a folder to keep the results in")
     options = parser.parse_args(arguments)
 
-    bars = _chosen(parser, options.bars)
+    if options.what and options.what[0] in COMMANDS:
+        COMMANDS[options.what[0]]()
+    else:
+        _measure(options, _chosen(parser, options.what))
+
+
+def _measure(options: argparse.Namespace, bars: Sequence[Bar]) -> None:
     measuring = run.measure(bars, rounds=options.rounds, small=options.small, say=_say)
     figures = asyncio.run(measuring)
     found = report.Report(
@@ -31,7 +48,8 @@ def main(arguments: Sequence[str]) -> None:
         figures=list(figures.values()),
         verdicts=run.judge(bars, figures),
     )
-    report.write(found, bars, options.out)
+    if folder := options.out or _kept_in(options):
+        report.write(found, bars, folder)
     print(report.page(found, bars))
 
 
@@ -42,10 +60,15 @@ def _chosen(parser: argparse.ArgumentParser, names: Sequence[str]) -> Sequence[B
     return [known[name] for name in names] or ALL
 
 
+def _kept_in(options: argparse.Namespace) -> Path | None:
+    """Only a whole run is worth keeping without being told so."""
+    return None if options.small or options.what else report.RESULTS
+
+
 def _command(options: argparse.Namespace) -> str:
     """What to type to measure the same again."""
     small = ["--small"] if options.small else []
-    return " ".join(["python -m bench", *options.bars, "--rounds", str(options.rounds), *small])
+    return " ".join(["python -m bench", *options.what, "--rounds", str(options.rounds), *small])
 
 
 def _say(line: str) -> None:

@@ -6,6 +6,9 @@ from typing import NamedTuple, Protocol
 
 from bench.stage import Stage
 
+REPORTED = "reported"
+"""What the table says where nothing is asked."""
+
 
 class Sample(NamedTuple):
     """What one round gave. The name says what was measured and who did it: "drain, fcs"."""
@@ -98,8 +101,8 @@ class Reported(NamedTuple):
 
     def judge(self, bar: str, figures: Figures) -> Verdict:
         if self.yardstick:
-            return _against(bar, figures, self.figure, self.yardstick, "reported", None)
-        return _alone(bar, figures, self.figure, "reported", None)
+            return _against(bar, figures, self.figure, self.yardstick, REPORTED, None)
+        return _alone(bar, figures, self.figure, REPORTED, None)
 
 
 class Bar(NamedTuple):

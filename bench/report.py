@@ -1,15 +1,19 @@
-"""What a run leaves behind: `latest.json` with everything in it, `latest.md` with the table."""
+"""What a run leaves behind: `latest.json` with everything in it, `latest.md` with the table.
+
+The JSON of the run before stays as `previous.json`, so that one can see how far two agree.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from bench.bar import Bar, Figure, Verdict
+from bench.bar import REPORTED, Bar, Figure, Verdict
 from bench.machine import Machine
 from bench.peers.table import comparison
 
 RESULTS = Path(__file__).parent / "results"
+LATEST, PREVIOUS = "latest.json", "previous.json"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,32 +27,36 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write(report: Report, bars: Sequence[Bar], folder: Path) -> None:
-    """Write both files anew."""
+    """Write both files anew, and keep what the run before had found."""
     folder.mkdir(parents=True, exist_ok=True)
+    if (folder / LATEST).exists():
+        (folder / LATEST).replace(folder / PREVIOUS)
     encoded = msgspec.json.format(msgspec.json.encode(report), indent=1)
-    (folder / "latest.json").write_bytes(encoded + b"\n")
+    (folder / LATEST).write_bytes(encoded + b"\n")
     (folder / "latest.md").write_text(page(report, bars), "utf-8")
 
 
-def read(folder: Path) -> Report:
-    """The last run."""
-    return msgspec.json.decode((folder / "latest.json").read_bytes(), type=Report)
+def read(file: Path) -> Report:
+    """What a run left behind."""
+    return msgspec.json.decode(file.read_bytes(), type=Report)
 
 
 def page(report: Report, bars: Sequence[Bar]) -> str:
-    """The table, with where and how it was measured above it and what the bars are below it."""
+    """Everything: the table, what the bars are, and the peers beside each other."""
     return "\n".join(
         [
-            _circumstances(report),
-            "",
-            *table(report.verdicts),
-            "",
+            summary(report, report.verdicts),
             *(f"- {bar.name}: {bar.title}" for bar in bars),
             "",
             *comparison({figure.name: figure for figure in report.figures}),
             "",
         ]
     )
+
+
+def summary(report: Report, verdicts: Sequence[Verdict]) -> str:
+    """Some lines of the table, with where and how they were measured above them."""
+    return "\n".join([_circumstances(report), "", *table(verdicts), ""])
 
 
 def _circumstances(report: Report) -> str:
@@ -88,7 +96,7 @@ def _line(verdict: Verdict) -> str:
 
 def _met(verdict: Verdict) -> str:
     if verdict.met is None:
-        return "" if verdict.asked == "reported" else "not measured"
+        return "" if verdict.asked == REPORTED else "not measured"
     return "yes" if verdict.met else "**no**"
 
 

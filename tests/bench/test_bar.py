@@ -1,7 +1,9 @@
 """What is asked of the medians, without measuring anything."""
 
 import pytest
+
 from bench.bar import AtLeast, AtMost, Bar, Figures, Reported, Sample, Within, medians
+from bench.bars import ALL
 
 FIGURES: Figures = medians(
     [
@@ -51,3 +53,8 @@ def test_what_is_only_reported_shows_its_yardstick_and_is_not_judged() -> None:
     verdict = Reported("ours", "raw").judge("P0", FIGURES)
 
     assert (verdict.ratio, verdict.met) == (0.75, None)
+
+
+def test_every_bar_has_a_name_of_its_own_and_asks_something() -> None:
+    assert [bar.name for bar in ALL] == [f"P{number}" for number in range(1, 14)]
+    assert all(bar.asks and bar.title for bar in ALL)

@@ -1,0 +1,76 @@
+"""The pages that quote figures quote the last run."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import publish, report
+from bench.bar import Figure, Verdict
+from bench.bars import ALL
+from bench.machine import Machine
+
+MACHINE = Machine(
+    date="2030-01-02", cores=2, memory_gib=4, python="3.13", postgres="18", settings={"a": "b"}
+)
+MEASURED = Verdict("P0", "drain", 1234.5, "/s", "raw", 2469.0, 0.5, "≥ 0.8 times", False)
+REPORTED = Verdict("P0", "log", 900.0, "B/task", "", None, None, "reported", None)
+MISSING = Verdict("P0", "other", None, "", "", None, None, "≤ 3", None)
+
+
+def run(*, drain: float, wait: float) -> report.Report:
+    figures = [Figure("drain", "/s", drain, [drain]), Figure("wait", "ms", wait, [wait])]
+    return report.Report(
+        command="python -m bench",
+        machine=MACHINE,
+        rounds=1,
+        figures=figures,
+        verdicts=[MEASURED, REPORTED, MISSING],
+    )
+
+
+@pytest.mark.skipif(
+    not (report.RESULTS / report.LATEST).exists(), reason="no whole run has been kept so far"
+)
+@pytest.mark.parametrize("page", [publish.PAGE, publish.README], ids=lambda page: page.name)
+def test_a_page_quotes_the_last_run(page: Path) -> None:
+    quoted = publish.BLOCK.search(page.read_text("utf-8"))
+
+    assert quoted
+    assert quoted[0] == publish.blocks()[page], "run: python -m bench publish"
+
+
+@pytest.mark.parametrize("page", [publish.PAGE, publish.README], ids=lambda page: page.name)
+def test_a_page_has_a_place_for_the_figures(page: Path) -> None:
+    assert publish.BLOCK.search(page.read_text("utf-8"))
+
+
+def test_a_line_says_whether_the_bar_is_met() -> None:
+    _, _, missed, reported, missing = report.table([MEASURED, REPORTED, MISSING])
+
+    assert missed == "| P0 | drain | 1,234 /s | raw: 2,469 /s | 0.50 | ≥ 0.8 times | **no** |"
+    assert reported == "| P0 | log | 900.0 B/task |  |  | reported |  |"
+    assert missing == "| P0 | other | not measured |  |  | ≤ 3 | not measured |"
+
+
+def test_two_runs_agree_or_are_named() -> None:
+    again = run(drain=95.0, wait=2.0)
+
+    assert publish.agreement(run(drain=100.0, wait=2.1), again).endswith(
+        "2 of 2 medians agree within 10%."
+    )
+    assert publish.agreement(run(drain=100.0, wait=3.0), again).endswith(
+        "1 of 2 medians agree within 10%; apart are wait (33%)."
+    )
+
+
+def test_what_was_kept_is_read_back_and_the_run_before_stays(tmp_path: Path) -> None:
+    first, second = run(drain=1.0, wait=1.0), run(drain=2.0, wait=2.0)
+    report.write(first, ALL, tmp_path)
+    report.write(second, ALL, tmp_path)
+
+    assert report.read(tmp_path / report.PREVIOUS) == first
+    assert report.read(tmp_path / report.LATEST) == second
+    blocks = publish.blocks(tmp_path)
+    assert "Run twice: 0 of 2" in blocks[publish.PAGE]
+    assert "| log |" in blocks[publish.PAGE]
+    assert "| log |" not in blocks[publish.README], "the front page shows what is asked"
