@@ -89,7 +89,7 @@ class Stage:
 @asynccontextmanager
 async def open_stage(*, small: bool = False) -> AsyncIterator[Stage]:
     """A stage on a Postgres that is made for it and goes with it."""
-    with TemporaryDirectory(prefix="fcs-bench-") as folder:
+    with TemporaryDirectory(prefix=f"fcs-bench-{os.getpid()}-") as folder:
         server = Postgres(Path(folder), settings=SETTINGS)
         await asyncio.to_thread(server.start)
         try:

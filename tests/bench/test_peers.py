@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
 from bench.bar import Sample, medians
 from bench.peers import PEERS, Peer, common
 from bench.peers.environment import NotMeasured, last_line, python_of

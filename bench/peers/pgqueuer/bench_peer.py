@@ -8,9 +8,10 @@ import json
 from collections.abc import Awaitable, Callable
 
 import asyncpg
-from bench.peers.common import Side, answer, main
 from pgqueuer import AsyncpgDriver, AsyncpgPoolDriver, Job, PgQueuer, Queries
 from pgqueuer.types import QueueExecutionMode
+
+from bench.peers.common import Side, answer, main
 
 BATCH = 1_000
 POOL = 10

@@ -7,10 +7,11 @@ from a pool of ours, which saves the one that asks whether the connection still 
 import logging
 from collections.abc import Awaitable, Callable
 
-from bench.peers.common import Side, answer, main
 from procrastinate import App, PsycopgConnector
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
+
+from bench.peers.common import Side, answer, main
 
 JOBS_AT_ONCE = 30
 POOL = 10

@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from statistics import quantiles
 from time import monotonic_ns, perf_counter
-from typing import Any
+from typing import Any, ParamSpec
 from uuid import UUID
 
 from fcs.client.app import App
@@ -23,6 +24,8 @@ TOGETHER = 32
 WARM_UP = 20
 
 EVERY = UUID(int=0)
+
+P = ParamSpec("P")
 
 Progress = Callable[[int], None]
 
@@ -70,44 +73,47 @@ async def drained(url: str, count: int, *, progress: Progress) -> float:
 
 async def enqueue_rate(url: str, count: int) -> float:
     """Tasks per second from one caller that waits for each."""
-    handler = _client(url)
-    began = perf_counter()
-    for _ in range(count):
-        await handler.enqueue()
-    return count / (perf_counter() - began)
+    async with _client(url, noop) as handler:
+        began = perf_counter()
+        for _ in range(count):
+            await handler.enqueue()
+        return count / (perf_counter() - began)
 
 
 async def enqueue_together_rate(url: str, count: int) -> float:
     """Tasks per second from `TOGETHER` callers in one process, each waiting for its own."""
-    handler = _client(url)
+    async with _client(url, noop) as handler:
 
-    async def caller() -> None:
-        for _ in range(count // TOGETHER):
-            await handler.enqueue()
+        async def caller() -> None:
+            for _ in range(count // TOGETHER):
+                await handler.enqueue()
 
-    began = perf_counter()
-    await asyncio.gather(*(caller() for _ in range(TOGETHER)))
-    return count / (perf_counter() - began)
+        began = perf_counter()
+        await asyncio.gather(*(caller() for _ in range(TOGETHER)))
+        return count / (perf_counter() - began)
 
 
 async def enqueue_many_rate(url: str, count: int) -> float:
     """Tasks per second by `enqueue_many` of them all."""
-    handler = _client(url)
-    began = perf_counter()
-    await handler.enqueue_many({} for _ in range(count))
-    return count / (perf_counter() - began)
+    async with _client(url, noop) as handler:
+        began = perf_counter()
+        await handler.enqueue_many({} for _ in range(count))
+        return count / (perf_counter() - began)
 
 
 async def latency(url: str, count: int) -> tuple[float, float]:
     """Milliseconds from the call of `enqueue` to the body's first line, idle: p50 and p99."""
-    handler = App(database=url).task(answer.task_type.function)
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inbox:
         inbox.bind(("127.0.0.1", 0))
         inbox.setblocking(False)
         port = inbox.getsockname()[1]
         waited: list[float] = []
-        async with cluster.workers(url, count=1, slots=8), cluster.supervisor(url):
+        async with (
+            cluster.workers(url, count=1, slots=8),
+            cluster.supervisor(url),
+            _client(url, answer) as handler,
+        ):
             for _ in range(WARM_UP + count):
                 await handler.enqueue(port=port, sent_at=monotonic_ns())
                 waited.append(int(await loop.sock_recv(inbox, 64)) / 1e6)
@@ -116,6 +122,11 @@ async def latency(url: str, count: int) -> tuple[float, float]:
     return cuts[49], cuts[98]
 
 
-def _client(url: str) -> Handler[[], Coroutine[Any, Any, None], None]:
-    """The no-op type in an app of its own, so that each measure opens its own connections."""
-    return App(database=url).task(noop.task_type.function)
+@asynccontextmanager
+async def _client(url: str, handler: Handler[P, Any, Any]) -> AsyncIterator[Handler[P, Any, Any]]:
+    """The same type in an app of its own, so that each measure opens its own connections."""
+    app = App(database=url)
+    try:
+        yield app.task(handler.task_type.function)
+    finally:
+        await app.close()
