@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any, Final, Unpack
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from fcs.domain import json
 from fcs.domain.errors import InvalidArguments, InvalidInput, PayloadTooLarge, Problem
@@ -17,6 +17,7 @@ from fcs.domain.text import safe_text
 from fcs.registry import models
 from fcs.registry.names import check_limit_key, check_priority, check_queue, is_type_name
 from fcs.registry.options import (
+    Isolation,
     TaskOptions,
     check_attempts,
     check_backoff,
@@ -71,6 +72,7 @@ class TaskType:
         self.record = record_of(self.name, function, self._parameters)
         self._result_type = result_type(function)
         self._fields = self.record.__struct_fields__
+        self._has_defaults = bool(self.record.__struct_defaults__)
         self._positional = [
             parameter.name
             for parameter in self._parameters
@@ -90,6 +92,7 @@ class TaskType:
         self.timeout = check_timeout(options.get("timeout"))
         self.on_interrupt = check_on_interrupt(options.get("on_interrupt", "interrupt"))
         self.isolation = check_isolation(options.get("isolation"), is_async=self.is_async)
+        self.is_isolated = self.isolation is Isolation.PROCESS
         self.memory_max = check_memory(options.get("memory_max"), self.isolation)
         self.cpu_max = check_cpu(options.get("cpu_max"), self.isolation)
 
@@ -151,9 +154,10 @@ class TaskType:
 
     def bind(self, args: bytes) -> dict[str, Any]:
         """Read what a row holds, as keyword arguments for the function."""
-        record = self._decode(args)
-        values = ((field, getattr(record, field)) for field in self._fields)
-        return {field: value for field, value in values if value is not UNSET}
+        values = structs.asdict(self._decode(args))
+        if self._has_defaults:
+            return {field: value for field, value in values.items() if value is not UNSET}
+        return values
 
     def write_result(self, result: object) -> str:
         """Write what the function returned as JSON.
