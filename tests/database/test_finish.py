@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from msgspec import structs
 from tests.database.scene import (
     NOON,
     SECOND,
@@ -72,7 +73,9 @@ async def test_a_plain_success_is_recorded_for_its_owner_alone(db: Connection) -
 
 async def test_a_result_is_kept_and_a_plain_success_leaves_no_other_trace(db: Connection) -> None:
     await add_running(db, 7, 1, 2)
-    await runs.finish(db, [ending(1)._replace(result='{"n": [1, null]}'), ending(2)], "report")
+    await runs.finish(
+        db, [structs.replace(ending(1), result='{"n": [1, null]}'), ending(2)], "report"
+    )
 
     assert (await row(db, 1))["result"] == {"n": [1, None]}
     assert (await row(db, 2))["result"] is None
@@ -82,8 +85,8 @@ async def test_a_result_is_kept_and_a_plain_success_leaves_no_other_trace(db: Co
 async def test_what_a_run_left_behind_is_kept(db: Connection) -> None:
     await add_running(db, 7, 1, 2, 3)
     evidence = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch", "line 1", "said hello")
-    failed = ending(1, Status.FAILED)._replace(evidence=evidence)
-    not_ours = ending(3, Status.FAILED, run=99)._replace(evidence=evidence)
+    failed = structs.replace(ending(1, Status.FAILED), evidence=evidence)
+    not_ours = structs.replace(ending(3, Status.FAILED, run=99), evidence=evidence)
     await freeze(db, NOON + SECOND)
     assert await runs.finish(db, [failed, ending(2), not_ours], "report") == {
         task_id(1),

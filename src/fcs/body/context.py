@@ -46,50 +46,25 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-class Context:
+class Context(msgspec.Struct, kw_only=True, eq=False):
     """One run, as its body sees it.
 
     `id` and `attempt` name the run; `timeout` is in seconds, `None` without one. All of it may
-    be used from any thread.
+    be used from any thread. `on_progress` belongs to whoever runs the body.
     """
 
-    __slots__ = (
-        "_ask",
-        "_asked",
-        "_deadline",
-        "_journal",
-        "_on_progress",
-        "attempt",
-        "id",
-        "max_attempts",
-        "run_id",
-        "timeout",
-        "ty",
-    )
-
-    def __init__(
-        self,
-        *,
-        id: TaskId,
-        run_id: RunId,
-        ty: str,
-        attempt: int = 1,
-        max_attempts: int = 1,
-        timeout: float | None = None,
-        on_progress: Callable[["Context", Progress], None] | None = None,
-    ) -> None:
-        self.id = id
-        self.run_id = run_id
-        self.ty = ty
-        self.attempt = attempt
-        self.max_attempts = max_attempts
-        self.timeout = timeout
-        self._on_progress = on_progress
-        self._deadline = None if timeout is None else monotonic() + timeout
-        self._ask: Ask | None = None
-        # Most bodies neither log nor sleep: what that takes is made when it is needed.
-        self._journal: Journal | None = None
-        self._asked: threading.Event | None = None
+    id: TaskId
+    run_id: RunId
+    ty: str
+    attempt: int = 1
+    max_attempts: int = 1
+    timeout: float | None = None
+    on_progress: "Callable[[Context, Progress], None] | None" = None
+    _made_at: float = msgspec.field(default_factory=monotonic)
+    _ask: Ask | None = None
+    # Most bodies neither log nor sleep: what that takes is made when it is needed.
+    _journal: Journal | None = None
+    _asked: threading.Event | None = None
 
     @property
     def is_last_attempt(self) -> bool:
@@ -98,7 +73,9 @@ class Context:
     @property
     def seconds_left(self) -> float | None:
         """Until the timeout, not below zero; `None` without one."""
-        return None if self._deadline is None else max(0.0, self._deadline - monotonic())
+        if self.timeout is None:
+            return None
+        return max(0.0, self._made_at + self.timeout - monotonic())
 
     @property
     def cancelled(self) -> bool:
@@ -127,8 +104,8 @@ class Context:
 
     def pass_on(self, progress: Progress) -> None:
         """Hand progress to whoever writes it down. For whoever runs the body."""
-        if self._on_progress is not None:
-            self._on_progress(self, progress)
+        if self.on_progress is not None:
+            self.on_progress(self, progress)
 
     def sleep(self, seconds: float) -> None:
         """Sleep, in a thread or a process; raises `Cancelled` once the body is asked to end."""

@@ -37,7 +37,7 @@ REASON_MAX = 500
 """Characters of the reason for a cancel that are kept."""
 
 
-class Dispatched(NamedTuple):
+class Dispatched(msgspec.Struct, frozen=True):
     """A task as its worker finds it. `args_text` is JSON as the row holds it; `attempt` is the
     number that its next run will have, `timeout` is in seconds."""
 

@@ -3,7 +3,7 @@
 import logging
 from random import Random
 
-from fcs.database.runs import Again, Ending, Evidence
+from fcs.database.runs import SUCCEEDED, Again, Ending, Evidence
 from fcs.domain.outcome import (
     ATTEMPTS_MAX,
     Failed,
@@ -32,7 +32,7 @@ def ending_of(run: Run, outcome: Outcome, rng: Random) -> Ending | Again:
     context = run.context
     logs = context.kept()
     if isinstance(outcome, Succeeded) and logs is None:
-        return Ending(context.id, context.run_id, Status.SUCCEEDED, None, outcome.result)
+        return Ending(context.id, context.run_id, SUCCEEDED, None, outcome.result)
     delay = next_attempt_in(outcome, run.allowance, rng)
     if isinstance(outcome, Snoozed) and delay is None:
         outcome = _overslept(outcome)
@@ -61,7 +61,7 @@ def _overslept(snoozed: Snoozed) -> Failed:
 def _status(outcome: Outcome) -> Status:
     match outcome:
         case Succeeded():
-            return Status.SUCCEEDED
+            return SUCCEEDED
         case Stopped():
             return Status.CANCELLED
         case Interrupted():
