@@ -116,7 +116,7 @@ async def test_a_thread_that_does_not_listen_runs_on_and_what_it_does_is_said(
 
 
 def runs_of(worker: Worker) -> list[Run]:
-    return list(worker._executor._running.values())
+    return list(worker._executor._running)
 
 
 async def test_a_body_that_fails_while_it_is_asked_to_end_does_not_run_again(

@@ -5,8 +5,9 @@ import contextvars
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from fcs.body import Ask, Context, Resources, perform
 from fcs.body.perform import Answer, trace_of
@@ -24,8 +25,7 @@ SHUTDOWN_GRACE = 0.5
 """Seconds from the asking to the killing of a child when its worker goes."""
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct, eq=False):
     """One execution of a task, ready to start."""
 
     context: Context
@@ -33,10 +33,10 @@ class Run:
     args_text: str
     kwargs: Mapping[str, Any]
     allowance: Allowance
-    child: Child | None = field(default=None, repr=False)
+    child: Child | None = None
     """The process that waits for this run, where it is to have one."""
-    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
-    alarm: asyncio.TimerHandle | None = field(default=None, repr=False)
+    task: "asyncio.Task[None] | None" = None
+    alarm: asyncio.TimerHandle | None = None
     is_running: bool = False
 
     def __str__(self) -> str:
@@ -58,41 +58,41 @@ class Executor:
         self._pool, self._resources = pool, resources
         self._ended, self._not_started = ended, not_started
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="fcs-body")
-        self._running: dict[RunId, Run] = {}
+        self._running: set[Run] = set()
+        self._loop = asyncio.get_running_loop()
 
     @property
     def runs(self) -> set[RunId]:
         """The runs whose bodies have not ended."""
-        return set(self._running)
+        return {run.context.run_id for run in self._running}
 
     def has_any(self, task_ids: Iterable[TaskId]) -> bool:
         """Whether the body of one of these tasks runs here."""
-        running = {run.context.id for run in self._running.values()}
+        running = {run.context.id for run in self._running}
         return not running.isdisjoint(task_ids)
 
     def start(self, run: Run) -> None:
         """Start a body that was just begun."""
-        self._running[run.context.run_id] = run
-        run.task = asyncio.create_task(self._run(run))
+        self._running.add(run)
+        run.task = self._loop.create_task(self._run(run))
         if run.context.timeout is not None:
-            loop = asyncio.get_running_loop()
-            run.alarm = loop.call_later(run.context.timeout, self._ask, run, Ask.TIMEOUT)
+            run.alarm = self._loop.call_later(run.context.timeout, self._ask, run, Ask.TIMEOUT)
 
     def cancel(self, task_ids: set[TaskId]) -> None:
         """Ask the bodies of these tasks to end."""
-        for run in list(self._running.values()):
+        for run in list(self._running):
             if run.context.id in task_ids:
                 self._ask(run, Ask.CANCEL)
 
     async def wait(self) -> None:
         """Wait until no body runs."""
         while self._running:
-            await asyncio.wait([run.task for run in self._running.values() if run.task])
+            await asyncio.wait([run.task for run in self._running if run.task])
 
     def interrupt(self) -> None:
         """Ask all bodies to end, because this process goes. A thread that does not listen goes
         when the process goes."""
-        for run in list(self._running.values()):
+        for run in list(self._running):
             self._ask(run, Ask.SHUTDOWN)
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class Executor:
             what = f"a fault of fcs ended the run: {safe_text(error)}"
             outcome = Failed(what, name_of(type(error)), trace_of(error), may_retry=False)
         finally:
-            self._running.pop(run.context.run_id, None)
+            self._running.discard(run)
             if run.alarm is not None:
                 run.alarm.cancel()
         if outcome is None:

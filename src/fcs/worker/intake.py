@@ -25,7 +25,7 @@ from fcs.domain.outcome import Allowance
 from fcs.domain.settings import Settings
 from fcs.domain.task import OnInterrupt, Status
 from fcs.domain.text import safe_text
-from fcs.registry import Isolation, Registry, TaskType
+from fcs.registry import Registry, TaskType
 from fcs.worker.children.pool import Pool
 from fcs.worker.executor import Run
 from fcs.worker.slots import Slots
@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 NAMED_MAX = 100_000
 LOOK_UP_MAX = 500
 """Named tasks looked up at a time: most of them may be somebody's inventions."""
+
+
+_ON_INTERRUPT = (OnInterrupt.INTERRUPT, OnInterrupt.RETRY)
 
 
 class Intake:
@@ -233,7 +236,7 @@ class Intake:
 
     def _has_a_place(self, run: Run) -> bool:
         """Whether its body could start at once: a child process has to be ready before."""
-        if run.task_type.isolation is not Isolation.PROCESS:
+        if not run.task_type.is_isolated:
             return True
         assert self._pool is not None
         run.child = self._pool.take()
@@ -254,7 +257,7 @@ class Intake:
             timeout=row.timeout,
             on_progress=self._tell,
         )
-        on_interrupt = OnInterrupt.RETRY if row.retry_interrupted else OnInterrupt.INTERRUPT
+        on_interrupt = _ON_INTERRUPT[row.retry_interrupted]
         allowance = Allowance(row.attempt, row.max_attempts, on_interrupt, task_type.backoff)
         return Run(context, task_type, row.args_text, kwargs, allowance)
 
@@ -265,6 +268,8 @@ class Intake:
             )
 
         begun = await self._line.carry_out(begin)
+        if len(begun) == len(ready):
+            return [run for _, run in ready]
         self._give_up_places([run for _, run in ready if run.context.id not in begun])
         return [run for _, run in ready if run.context.id in begun]
 

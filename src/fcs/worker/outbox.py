@@ -25,7 +25,7 @@ class Outbox:
     def __init__(self, url: str, slots: Slots, *, rng: Random) -> None:
         self._line = Line(url, part="worker finish", rng=rng)
         self._slots = slots
-        self._endings: dict[RunId, Ending | Again] = {}
+        self._endings: list[Ending | Again] = []
         self._last_words: dict[RunId, str] = {}
         self._arrived = asyncio.Event()
         self._empty = asyncio.Event()
@@ -34,16 +34,16 @@ class Outbox:
     @property
     def runs(self) -> set[RunId]:
         """The runs whose endings are not yet accepted."""
-        return set(self._endings)
+        return {ending.run_id for ending in self._endings}
 
     @property
     def pending(self) -> list[Ending | Again]:
         """The endings that are not yet accepted, also when nobody sends them any more."""
-        return list(self._endings.values())
+        return self._endings[:]
 
     def put(self, ending: Ending | Again, last_word: str | None = None) -> None:
         """Send an ending, and before it the last progress of the run, as JSON."""
-        self._endings[ending.run_id] = ending
+        self._endings.append(ending)
         if last_word is not None:
             self._last_words[ending.run_id] = last_word
         self._empty.clear()
@@ -56,7 +56,7 @@ class Outbox:
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._endings:
-                    await self._send(self.pending[:BATCH_MAX])
+                    await self._send(self._endings[:BATCH_MAX])
                 self._empty.set()
         finally:
             await self._line.close()
@@ -67,9 +67,11 @@ class Outbox:
 
     async def _send(self, batch: list[Ending | Again]) -> None:
         await self._deliver(batch)
-        for ending in batch:
-            del self._endings[ending.run_id]
-            self._last_words.pop(ending.run_id, None)
+        # Whatever came meanwhile came behind them.
+        del self._endings[: len(batch)]
+        if self._last_words:
+            for ending in batch:
+                self._last_words.pop(ending.run_id, None)
 
     async def _deliver(self, batch: list[Ending | Again]) -> None:
         try:
@@ -138,8 +140,8 @@ class Outbox:
         finished = await self._line.carry_out(succeed) if plain else set()
         if others:
             finished |= await self._line.carry_out(finish)
-        missing = [ending for ending in endings if ending.task_id not in finished]
-        if missing:
+        if len(finished) < len(endings):
+            missing = [ending for ending in endings if ending.task_id not in finished]
             # Accepted by an earlier sending whose answer was lost, or no longer ours to say.
             for task_id in await self._line.carry_out(record_late):
                 log.warning(

@@ -26,6 +26,8 @@ class ProgressReporter:
 
     def take(self, context: Context) -> str | None:
         """The last word of a run that has ended, if it has not been written down yet."""
+        if not self._told:
+            return None
         progress = self._told.pop((context.id, context.run_id), None)
         return _text(progress) if progress is not None else None
 

@@ -4,20 +4,15 @@ Changed by the event loop alone. The heartbeat's thread reads the figures that b
 as one value, which is replaced as a whole: it never sees half of a change.
 """
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 from fcs.domain import hints
 from fcs.domain.ids import Incarnation
 
-
-class Account(NamedTuple):
-    """What a worker says of itself; a higher number is a newer account."""
-
-    report_no: int = 0
-    busy: int = 0
-    """Bodies that run."""
-    taken: int = 0
-    """Dispatches that this process itself has moved on: begun, handed back or refused."""
+Account: TypeAlias = tuple[int, int, int]
+"""What a worker says of itself: the number of the report (a higher one is a newer account), the
+bodies that run, and the dispatches that this process itself has moved on: begun, handed back or
+refused. A plain tuple, because every task makes a new one."""
 
 
 class Slots:
@@ -26,34 +21,34 @@ class Slots:
         self.total = total
         self.reserved = 0
         """Slots kept for tasks on their way to begin; the supervisor counts those as sent."""
-        self.account = Account()
+        self.account: Account = (0, 0, 0)
 
     @property
     def free(self) -> int:
-        return self.total - self.account.busy - self.reserved
+        return self.total - self.busy - self.reserved
 
     @property
     def busy(self) -> int:
-        return self.account.busy
+        return self.account[1]
 
     @property
     def taken(self) -> int:
-        return self.account.taken
+        return self.account[2]
 
     def begun(self, runs: int) -> None:
         """So many dispatches became bodies."""
         no, busy, taken = self.account
-        self.account = Account(no + 1, busy + runs, taken + runs)
+        self.account = (no + 1, busy + runs, taken + runs)
 
     def moved_on(self, dispatches: int) -> None:
         """So many dispatches were dealt with otherwise."""
         no, busy, taken = self.account
-        self.account = Account(no + 1, busy, taken + dispatches)
+        self.account = (no + 1, busy, taken + dispatches)
 
     def ended(self) -> None:
         """A body ended."""
         no, busy, taken = self.account
-        self.account = Account(no + 1, busy - 1, taken)
+        self.account = (no + 1, busy - 1, taken)
 
     def report(self) -> str:
         """The account as a hint."""
