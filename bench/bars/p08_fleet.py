@@ -1,13 +1,64 @@
 """P8: two hundred workers against ten, with as many slots in all."""
 
-from bench.bar import AtLeast, Bar, Within
+import asyncio
+from collections.abc import AsyncIterator
+
+from bench import backlog
+from bench.bar import AtLeast, Bar, Reported, Sample, Within
+from bench.bells import listening
+from bench.fleet import fleet
+from bench.stage import Stage
+from bench.tally import open_tally
+from fcs.node.bench import cluster
+
+SLOTS = 20_000
+LOOK_AGAIN = 0.002
+
+
+async def drain_by_ten(stage: Stage) -> AsyncIterator[Sample]:
+    """Ten workers with two thousand slots each."""
+    async for sample in _drain(stage, 10):
+        yield sample
+
+
+async def drain_by_two_hundred(stage: Stage) -> AsyncIterator[Sample]:
+    """Two hundred workers with a hundred slots each."""
+    async for sample in _drain(stage, 200):
+        yield sample
+
+
+async def _drain(stage: Stage, workers: int) -> AsyncIterator[Sample]:
+    count = stage.size(100_000, small=1_000)
+    clock = asyncio.get_running_loop().time
+    async with stage.database() as url:
+        await backlog.fill(url, count)
+        with open_tally() as tally:
+            async with (
+                fleet(url, tally, workers=stage.size(workers, small=4), slots=SLOTS) as workers_,
+                listening(url) as bells,
+                cluster.supervisor(url) as supervisor,
+                stage.account(url, workers=workers_, supervisor=supervisor) as account,
+            ):
+                while not tally.total():
+                    await asyncio.sleep(LOOK_AGAIN)
+                began, rung = clock(), bells.commits
+                while tally.total() < count:
+                    await asyncio.sleep(LOOK_AGAIN)
+                seconds, rung = clock() - began, bells.commits - rung
+    yield Sample(f"drain by {workers} workers", "/s", count / seconds)
+    yield Sample(f"notifying commits of {workers} workers", "/s", rung / seconds)
+    for role, cpu in account.cpu.items():
+        yield Sample(f"{workers} workers, CPU of the {role}", "µs/task", cpu / count * 1e6)
+
 
 BAR = Bar(
     "P8",
     "200 workers against 10, the same number of slots in all",
-    [],
+    [drain_by_ten, drain_by_two_hundred],
     [
         AtLeast("drain by 200 workers", "drain by 10 workers", 0.9),
         Within("notifying commits of 200 workers", 200),
+        Reported("notifying commits of 10 workers"),
+        Reported("200 workers, CPU of the server", "10 workers, CPU of the server"),
     ],
 )

@@ -36,7 +36,7 @@ async def workers(
     """
     command = ["work", "--app", app, "--slots", str(slots)]
     async with _processes(url, [command] * count, also) as pids:
-        await _until_registered(url, count)
+        await until_registered(url, count)
         yield pids
 
 
@@ -68,7 +68,8 @@ async def _processes(
             await process.wait()
 
 
-async def _until_registered(url: str, count: int) -> None:
+async def until_registered(url: str, count: int) -> None:
+    """Wait until so many workers live."""
     async with await connect(url, part="bench") as db:
         try:
             async with asyncio.timeout(READY_WITHIN):
