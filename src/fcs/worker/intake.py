@@ -22,6 +22,7 @@ from fcs.database.tasks import Dispatched, Held
 from fcs.domain.errors import InvalidInput, UnknownType
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.outcome import Allowance
+from fcs.domain.pace import pause_after
 from fcs.domain.settings import Settings
 from fcs.domain.task import OnInterrupt, Status
 from fcs.domain.text import safe_text
@@ -147,12 +148,7 @@ class Intake:
 
     async def _rescan(self) -> None:
         """Compare with the rows: for lost hints, and for begins whose answer came to nobody."""
-        self._rescan_at = self._at() + self._settings.rescan_interval
-
-        async def held(db: Connection) -> list[Held]:
-            return await tasks.held(db, self._slots.incarnation, limit=2 * self._slots.total + 100)
-
-        rows = await self._line.carry_out(held)
+        rows = await self._look_at_rows()
         waiting = [row.id for row in rows if row.status is Status.DISPATCHED]
         # Those that are still to begin here are among the waiting.
         self._lacking.clear()
@@ -174,6 +170,23 @@ class Intake:
             await self._release(strays)
         if self._closed:
             self._settled.set()
+
+    async def _look_at_rows(self) -> list[Held]:
+        interval, took = self._settings.rescan_interval, 0.0
+        planned = self._rescan_at = self._at() + interval
+
+        async def held(db: Connection) -> list[Held]:
+            nonlocal took
+            began = self._at()
+            rows = await tasks.held(db, self._slots.incarnation, limit=2 * self._slots.total + 100)
+            took = self._at() - began
+            return rows
+
+        rows = await self._line.carry_out(held)
+        # Unless somebody wants another look by now.
+        if self._rescan_at == planned:
+            self._rescan_at = self._at() + pause_after(took, interval=interval)
+        return rows
 
     async def _settle_account(self) -> None:
         """The row may count more or less as sent than it should: an answer was lost, perhaps, or
