@@ -38,6 +38,25 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def private(pid: int) -> int:
+    """Bytes of memory that a process holds and shares with no other, or none if it is gone."""
+    try:
+        _, held, shared = (_PROC / str(pid) / "statm").read_text().split()[:3]
+    except OSError:
+        return 0
+    return (int(held) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+
+
+def open_files(pid: int) -> int:
+    """Files, sockets and pipes that a process has open."""
+    return len(list((_PROC / str(pid) / "fd").iterdir()))
+
+
+def threads(pid: int) -> int:
+    """Threads of a process."""
+    return len(list((_PROC / str(pid) / "task").iterdir()))
+
+
 def _stat(pid: int) -> list[str]:
     return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
 
