@@ -231,7 +231,7 @@ select name, setting
  where name in (
            'fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names',
            'max_connections', 'superuser_reserved_connections', 'server_version_num',
-           'server_version', 'autovacuum', 'default_transaction_isolation'
+           'server_version', 'autovacuum', 'default_transaction_isolation', 'shared_buffers'
        );
 
 -- name: health

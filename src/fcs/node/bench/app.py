@@ -19,3 +19,9 @@ async def answer(port: int, sent_at: int) -> None:
     waited = time.monotonic_ns() - sent_at
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.sendto(str(waited).encode(), ("127.0.0.1", port))
+
+
+@app.task
+async def failing() -> None:
+    """Fail, as some tasks do."""
+    raise RuntimeError("as asked")

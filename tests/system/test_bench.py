@@ -1,0 +1,59 @@
+"""`fcs bench` as people run it: what it prints, and what it leaves behind."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from tests.conftest import Server
+
+pytestmark = pytest.mark.slow
+
+
+def start(*arguments: str, url: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "fcs", "bench", *arguments, "--database", url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def scratch(url: str, pid: int) -> bool:
+    with psycopg.connect(url) as db:
+        name = f"fcs_bench_{pid}"
+        return bool(db.execute("select from pg_database where datname = %s", [name]).rowcount)
+
+
+def test_a_mixed_load_is_measured_and_told_step_by_step(postgres: Server) -> None:
+    bench = start("mixed", "--tasks", "1000", "--rounds", "1", "-o", "json", url=postgres.url())
+    out, err = bench.communicate()
+
+    assert bench.returncode == 0, err
+    assert [figure["name"] for figure in json.loads(out)["figures"]] == ["mixed"]
+    assert err.splitlines() == ["round 1 of 1: mixed"]
+    assert not scratch(postgres.url(), bench.pid)
+
+
+def test_quiet_says_nothing_but_the_figures(postgres: Server) -> None:
+    bench = start("raw", "--tasks", "1000", "--rounds", "1", "-q", url=postgres.url())
+    out, err = bench.communicate()
+
+    assert (bench.returncode, err) == (0, "")
+    assert "raw lifecycle" in out
+
+
+def test_ctrl_c_leaves_no_scratch_database(postgres: Server) -> None:
+    bench = start("drain", "--tasks", "100000", "--rounds", "1", url=postgres.url())
+    try:
+        while not scratch(postgres.url(), bench.pid):
+            assert bench.poll() is None, bench.communicate()
+        bench.send_signal(signal.SIGINT)
+        bench.communicate()
+    finally:
+        bench.kill()
+
+    assert bench.returncode == 130
+    assert not scratch(postgres.url(), bench.pid)
