@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import uvloop
+
 from bench import publish, report, run
 from bench.bar import Bar
 from bench.bars import ALL
@@ -40,7 +42,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _measure(options: argparse.Namespace, bars: Sequence[Bar]) -> None:
     measuring = run.measure(bars, rounds=options.rounds, small=options.small, say=_say)
-    figures = asyncio.run(measuring)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as its peers and parts
+        figures = runner.run(measuring)
     found = report.Report(
         command=_command(options),
         machine=this_machine(),
