@@ -10,6 +10,7 @@ from fcs.cli.common import Common
 from fcs.cli.output import say
 from fcs.database import backlog, retention
 from fcs.database.connect import Connection
+from fcs.database.session import is_shared
 from fcs.domain.errors import InvalidSettings
 from fcs.domain.retention import KEEP_MIN, cutoffs, everywhere
 from fcs.domain.task import Status
@@ -65,10 +66,14 @@ async def carry_out(common: Common, db: Connection, order: Order) -> Result:
     await _wait_for_turn(common, db)
     tasks = await _add_up(common, order, prune(db, stretches, ripe, at=monotonic), "pruned")
     # Whatever the statistics say: they may not know yet of what somebody else has pruned.
-    if await retention.owns_tasks(db):
+    if not is_shared(db) and await retention.owns_tasks(db):
         await reclaim(db, at=monotonic)
     else:
-        say(common, "note: only the owner of fcs.tasks can give the space back to the system")
+        say(
+            common,
+            "note: only the owner of fcs.tasks can give the space back to the system, and only"
+            " around a pooler of transactions",
+        )
     return Result(tasks, before.bytes, (await retention.space(db)).bytes)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +12,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
+from fcs.database.session import Greeting, Session, SyncSession, greeting
 from fcs.domain.errors import DatabaseUnavailable, InvalidSettings, SchemaOutdated
 
 ANSWER_WITHIN: Final = 75.0
@@ -50,13 +51,6 @@ _SESSION: Final = {
 # No such schema, table, function, column: the database was never prepared, or not for this fcs.
 _NO_SCHEMA: Final = frozenset({"3F000", "42P01", "42883", "42703"})
 
-# A setting that an older server does not know is left out.
-_SET: Final = """
-    select set_config(wanted.name, wanted.value, false)
-      from unnest(%s::text[], %s::text[]) as wanted (name, value)
-      join pg_settings using (name)
-"""
-
 # Hot statements look rows up by key, whatever the key is: one plan is right for all.
 _KEYS_ONLY: Final = {"plan_cache_mode": "force_generic_plan"}
 
@@ -67,15 +61,17 @@ async def connect(url: str, *, part: str, keys_only: bool = False) -> Connection
     `keys_only` is for statements that look rows up by key, again and again.
 
     Raises `DatabaseUnavailable` when Postgres cannot be reached and `InvalidSettings` when the
-    URL cannot be read.
+    URL cannot be read, or leads to sessions that fcs cannot use.
     """
     options = _options(url, part)
     try:
-        db = await AsyncConnection.connect(url, autocommit=True, **options)
+        db = await Session.connect(url, autocommit=True, **options)
     except psycopg.OperationalError as error:
         raise unavailable(url, error) from error
     try:
-        await db.execute(_SET, _session(keys_only))
+        row = await (await db.execute(*greeting(db, _wanted(keys_only)))).fetchone()
+        if _is_pooled(row):
+            await db.share(_wanted(keys_only))
     except BaseException as error:
         # Also when cancelled: nobody else knows of the connection.
         await db.close()
@@ -105,20 +101,39 @@ def connect_sync(url: str, *, part: str) -> psycopg.Connection[tuple[Any, ...]]:
     """The twin of `connect` for code without an event loop."""
     options = _options(url, part)
     try:
-        db = psycopg.Connection.connect(url, autocommit=True, **options)
+        db = SyncSession.connect(url, autocommit=True, **options)
     except psycopg.OperationalError as error:
         raise unavailable(url, error) from error
     try:
-        db.execute(_SET, _session(keys_only=False))
-    except psycopg.OperationalError as error:
+        row = db.execute(*greeting(db, _SESSION)).fetchone()
+        if _is_pooled(row):
+            db.share(_SESSION)
+    except BaseException as error:
         db.close()
-        raise unavailable(url, error) from error
+        if isinstance(error, psycopg.OperationalError):
+            raise unavailable(url, error) from error
+        raise
     return db
 
 
-def _session(keys_only: bool) -> list[list[str]]:
-    wanted = _SESSION | (_KEYS_ONLY if keys_only else {})
-    return [list(wanted), list(wanted.values())]
+def _wanted(keys_only: bool) -> Mapping[str, str]:
+    return _SESSION | _KEYS_ONLY if keys_only else _SESSION
+
+
+def _is_pooled(row: tuple[Any, ...] | None) -> bool:
+    """Whether a pooler greeted us; refuse one whose sessions begin transactions otherwise."""
+    assert row is not None
+    answer = Greeting(*row)
+    if answer.is_direct:
+        return False
+    if answer.isolation != "read committed" or answer.read_only != "off":
+        raise InvalidSettings(
+            "behind the pooler transactions are"
+            f" {answer.isolation}{', read only' if answer.read_only == 'on' else ''}",
+            hint="fcs needs: alter role … set default_transaction_isolation = 'read committed'; and"
+            " default_transaction_read_only = off. Then let the pooler connect anew.",
+        )
+    return True
 
 
 def unavailable(url: str, error: Exception) -> DatabaseUnavailable:

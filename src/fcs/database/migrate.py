@@ -55,7 +55,6 @@ async def migrate(url: str) -> list[str]:
     db = await connect(url, part="init")
     async with db:
         _require_version(db.info.server_version)
-        await db.execute("set statement_timeout = 0")
         return [m.name for m in known() if await _apply_once(db, m)]
 
 
@@ -78,6 +77,7 @@ async def check_schema(db: Connection) -> None:
 
 async def _apply_once(db: Connection, migration: Migration) -> bool:
     async with db.transaction():
+        await db.execute("set local statement_timeout = 0")
         # Of all who want to migrate, one does; the lock goes with the transaction.
         await db.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
         if not await _has_foundation(db):

@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 
 from fcs.database.connect import Connection
+from fcs.database.session import adjust, is_shared
 from fcs.database.sql import load
 from fcs.domain.retention import Space, Stretch
 from fcs.domain.task import FINAL, Status
@@ -26,13 +27,21 @@ class Moved(NamedTuple):
 
 
 async def try_turn(db: Connection) -> bool:
-    """Take the turn to prune, for as long as the connection lives; `False` if another has it."""
-    return await _one("try_turn", db, {"key": _LOCK}) is True
+    """Take the turn to prune, for as long as the connection lives; `False` if another has it.
+
+    In a shared session nothing can be held: then it only tells that nobody has it just now.
+    """
+    return await _one("try_turn", db, {"key": _LOCK, "is_shared": is_shared(db)}) is True
 
 
-async def set_up(db: Connection, *, lock: float) -> None:
-    """Set the connection up: it waits for other people's locks for so many seconds only."""
-    await db.execute(_SQL["set_up"], {"lock": f"{round(lock * 1_000)}ms"})
+async def set_up(connection: Connection, *, lock: float) -> None:
+    """Set the connection up: it waits for other people's locks for so many seconds only.
+
+    Vacuuming may take its time. What hangs on tasks is found by their ids, whatever the
+    statistics say.
+    """
+    changes = {"statement_timeout": "0", "enable_seqscan": "off"}
+    await adjust(connection, {**changes, "lock_timeout": f"{round(lock * 1_000)}ms"})
 
 
 async def step_end(db: Connection, stretch: Stretch, *, rows: int) -> UUID:

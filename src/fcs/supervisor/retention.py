@@ -13,6 +13,7 @@ from fcs.database import backlog, retention
 from fcs.database.connect import Connection, connect
 from fcs.database.line import is_passing
 from fcs.database.migrate import check_schema
+from fcs.database.session import is_shared
 from fcs.domain.retention import Rounds, cutoffs
 from fcs.domain.settings import Settings
 from fcs.domain.task import Status
@@ -25,7 +26,10 @@ RECLAIM_INTERVAL = 600.0
 
 
 async def run(url: str, settings: Settings, *, at: Callable[[], float]) -> None:
-    """Prune until cancelled. `at` is the local clock in seconds."""
+    """Prune until cancelled. `at` is the local clock in seconds.
+
+    Through a pooler of transactions it deletes, but gives no space back to the system.
+    """
     keeper = Keeper(settings, at=at)
     while True:
         try:
@@ -63,7 +67,7 @@ class Keeper:
         await self._reclaim_now_and_then(db, pruned=pruned.total())
 
     async def _reclaim_now_and_then(self, db: Connection, *, pruned: int) -> None:
-        if self._at() < self._next_reclaim or not await retention.owns_tasks(db):
+        if self._at() < self._next_reclaim or is_shared(db) or not await retention.owns_tasks(db):
             return
         before = await retention.space(db)
         if not before.is_wasteful(pruned=pruned):

@@ -1,15 +1,12 @@
 -- Pruning: final tasks past their time go in bounded steps, and the space they leave goes back.
 
 -- name: try_turn
--- Of all who would prune, one does; the lock goes with the connection at the latest.
-select pg_try_advisory_lock(%(key)s);
-
--- name: set_up
--- Vacuuming may take its time; for a lock that somebody else holds nobody waits long. What hangs
--- on tasks is found by their ids, whatever the statistics say.
-select set_config('statement_timeout', '0', false),
-       set_config('enable_seqscan', 'off', false),
-       set_config('lock_timeout', %(lock)s::text, false);
+-- Of all who would prune, one does; the lock goes with the connection at the latest. In a session
+-- that others use as well it would not: there it goes at once.
+select case
+           when %(is_shared)s then pg_try_advisory_xact_lock(%(key)s)
+           else pg_try_advisory_lock(%(key)s)
+       end;
 
 -- name: step_end
 -- How far a step of so many rows reaches. No row: to the end of the stretch.
