@@ -17,6 +17,7 @@ import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
+from tests.pooler import WANTED, pooling_all
 
 from fcs.embedded import Postgres
 
@@ -61,6 +62,16 @@ def postgres() -> Iterator[Server]:
         Postgres(folder, settings=CARELESS) as server,
     ):
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def everything_pooled(request: pytest.FixtureRequest) -> Iterator[None]:
+    """`FCS_TEST_POOLER=1` sends supervisors, workers and apps through a pooler of transactions."""
+    if not os.environ.get(WANTED):
+        yield
+        return
+    with pooling_all(request.getfixturevalue("postgres").url()):
+        yield
 
 
 @pytest.fixture

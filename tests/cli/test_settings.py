@@ -21,6 +21,7 @@ def test_every_setting_has_its_variable() -> None:
         lease=7.5,
         survey_interval=0.25,
         rescan_interval=1.5,
+        poll_interval=0.75,
         hint_again_after=2.5,
         take_back_after=20.5,
         aging=30.5,

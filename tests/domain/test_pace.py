@@ -1,6 +1,6 @@
-"""How often everybody looks at all rows."""
+"""How often everybody looks at rows."""
 
-from fcs.domain.pace import pause_after
+from fcs.domain.pace import QUICKEST_SHARE, Pace, pause_after
 
 
 def test_a_quick_look_comes_again_after_the_interval() -> None:
@@ -10,3 +10,23 @@ def test_a_quick_look_comes_again_after_the_interval() -> None:
 
 def test_a_slow_look_takes_no_more_than_a_fiftieth_of_the_time() -> None:
     assert pause_after(0.4, interval=5.0) == 20.0
+
+
+def test_pauses_grow_to_the_longest_while_nothing_is_found() -> None:
+    pace = Pace(1.0)
+
+    pauses = [pace.pause() for _ in range(20)]
+
+    assert pauses == sorted(pauses)
+    assert pauses[0] == QUICKEST_SHARE
+    assert pauses[-1] == 1.0
+
+
+def test_whoever_finds_something_looks_again_soon() -> None:
+    pace = Pace(1.0)
+    for _ in range(20):
+        pace.pause()
+
+    pace.found()
+
+    assert pace.pause() == QUICKEST_SHARE

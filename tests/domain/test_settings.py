@@ -26,6 +26,7 @@ def test_the_defaults_make_sense() -> None:
         ({"hint_again_after": 0}, "hint_again_after"),
         ({"hint_again_after": 10, "take_back_after": 10}, "take_back_after"),
         ({"rescan_interval": 0}, "rescan_interval"),
+        ({"poll_interval": 0}, "poll_interval"),
         ({"window": 99}, "window"),
         ({"keep_keys": -1}, "keep_keys"),
         ({"keep_succeeded": 3_599}, "keep_succeeded"),

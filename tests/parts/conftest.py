@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from tests.parts.lonely import Lonely
 from tests.parts.stage import connected
+from tests.pooler import front
 
 from fcs import App
 from fcs.database.connect import Connection
@@ -21,7 +22,7 @@ async def db(database_url: str) -> AsyncIterator[Connection]:
 
 @pytest.fixture
 async def app(database_url: str) -> AsyncIterator[App]:
-    app = App(database=database_url)
+    app = App(database=front(database_url))
     yield app
     await app.close()
 

@@ -12,6 +12,8 @@ from random import Random
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID, uuid4
 
+from tests.pooler import front
+
 from fcs.client.ids import new_run_ids
 from fcs.database import backlog, insights, runs, tasks, workers
 from fcs.database.connect import Connection, connect
@@ -133,7 +135,7 @@ async def working(
     """A worker for as long as the block runs; then it leaves at once."""
     papers = registration(registry, id=id, slots=slots, queues=queues)
     hired = await worker.start(
-        url,
+        front(url),
         papers,
         registry,
         settings,
@@ -157,7 +159,9 @@ async def supervising(
     url: str, settings: Settings = CALM, *, seed: int = 1
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A supervisor for as long as the block runs."""
-    part = asyncio.create_task(supervisor.run(url, settings, rng=Random(seed), at=time.monotonic))
+    part = asyncio.create_task(
+        supervisor.run(front(url), settings, rng=Random(seed), at=time.monotonic)
+    )
     try:
         yield part
     finally:

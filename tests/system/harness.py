@@ -25,6 +25,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from msgspec.structs import replace
+from tests.pooler import front
 
 from fcs.client.ids import new_task_id
 from fcs.database import tasks
@@ -218,13 +219,22 @@ class Cluster:
         return process
 
     def supervise(self) -> Process:
-        return self.run("supervise", "--database", self.url)
+        return self.run("supervise", "--database", front(self.url))
 
     def work(
         self, *options: str, id: UUID | None = None, app: str = "bodies:app", slots: int = 4
     ) -> Worker:
         id = id or uuid4()
-        given = ["--database", self.url, "--id", str(id), "--slots", str(slots), "--app", app]
+        given = [
+            "--database",
+            front(self.url),
+            "--id",
+            str(id),
+            "--slots",
+            str(slots),
+            "--app",
+            app,
+        ]
         return Worker(id, self.run("work", *given, *options))
 
     def start(self, *, workers: int, slots: int = 4) -> tuple[Process, list[Worker]]:

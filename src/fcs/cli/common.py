@@ -54,6 +54,16 @@ _DATABASE = _option(
 )
 
 
+direct_option = click.option(
+    "--database-direct",
+    "direct",
+    metavar="URL",
+    envvar="FCS_DATABASE_DIRECT",
+    show_envvar=True,
+    help="The same database around a pooler of transactions, to hear at once of what happens.",
+)
+
+
 def output_options(command: F) -> F:
     """Add the options of a verb that needs no database of the caller's."""
     for option in reversed(_OUTPUT):

@@ -8,6 +8,7 @@ from time import monotonic
 from fcs.cli.findings import Facts
 from fcs.database import backlog, insights, retention
 from fcs.database.connect import Connection, connect
+from fcs.database.hearing import forget
 from fcs.database.mail import listen
 from fcs.database.migrate import check_schema
 from fcs.domain.errors import FcsError
@@ -67,4 +68,5 @@ async def _ring(db: Connection, other: Connection) -> float | None:
     await insights.ring(other, channel, word)
     async for _ in db.notifies(timeout=RING_PATIENCE, stop_after=1):
         return monotonic() - began
+    await forget(db, channel)
     return None

@@ -129,7 +129,8 @@ def _direct(facts: Facts) -> Finding:
         "direct",
         "warn",
         "a pooler stands in between",
-        "fcs needs sessions of its own: let it pool sessions, not transactions, or go around it.",
+        "fcs works through it, and polls where no hints arrive: see --database-direct of work and"
+        " supervise.",
     )
 
 
@@ -139,9 +140,10 @@ def _notifications(facts: Facts) -> Finding:
     if facts.ring_seconds is None:
         return Finding(
             "notifications",
-            "fail",
+            "warn",
             "LISTEN hears nothing",
-            "A pooler in transaction mode swallows them: give fcs an address that goes around it.",
+            "A pooler in transaction mode swallows them: supervisors and workers poll, unless"
+            " --database-direct names a way around it.",
         )
     return Finding("notifications", "ok", f"there and back in {facts.ring_seconds * 1e3:.1f} ms")
 

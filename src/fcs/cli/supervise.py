@@ -4,13 +4,14 @@ import os
 
 import click
 
-from fcs.cli.common import Common, common_options
+from fcs.cli.common import Common, common_options, direct_option
 
 
 @click.command("supervise")
+@direct_option
 @common_options
 @click.pass_obj
-def command(common: Common) -> int:
+def command(common: Common, direct: str | None) -> int:
     """Run a supervisor, which hands tasks to workers.
 
     Several may run: they cost some wasted work, and none is missed when one goes.
@@ -20,4 +21,4 @@ def command(common: Common) -> int:
     from fcs.node.supervise import supervise
 
     url, settings = database_url(common, os.environ), read_settings(os.environ)
-    return serve(common, url, lambda stop: supervise(url, settings, stop))
+    return serve(common, url, lambda stop: supervise(url, settings, stop, direct=direct))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fcs.cli.common import Common, common_options
+from fcs.cli.common import Common, common_options, direct_option
 from fcs.cli.kinds import address, app_place, queues, stretch, variables
 
 
@@ -89,6 +89,7 @@ from fcs.cli.kinds import address, app_place, queues, stretch, variables
     show_envvar=True,
     help="A proxy that speaks TLS stands before this worker.",
 )
+@direct_option
 @common_options
 @click.pass_obj
 def command(
@@ -102,6 +103,7 @@ def command(
     child_env: list[str],
     token_file: Path | None,
     behind_proxy: bool,
+    direct: str | None,
 ) -> int:
     """Run a worker, which runs tasks and may answer HTTP.
 
@@ -134,6 +136,7 @@ def command(
         queues=queues,
         door=door or None,
         drain_timeout=drain_timeout,
+        direct=direct,
     )
 
     async def part(stop: Stop) -> None:

@@ -1,4 +1,4 @@
-"""The pace of looking at all rows: often enough, and never so often that it takes much of the time.
+"""The pace of looking at rows: often enough, and never so often that it takes much of the time.
 
 Looking costs more the longer some old snapshot keeps dead rows in the way.
 """
@@ -8,7 +8,30 @@ from typing import Final
 LOOK_SHARE: Final = 0.02
 """The share of the time that looking may take."""
 
+QUICKEST_SHARE: Final = 1 / 20
+"""The share of the longest pause that the shortest is, where no hint tells when to look."""
+
 
 def pause_after(took: float, *, interval: float) -> float:
     """Seconds until the next look, after one that took so long."""
     return max(interval, took / LOOK_SHARE)
+
+
+class Pace:
+    """The pauses between looks where no hint tells: short while there is something to find.
+
+    `longest` is in seconds, and the pause while nothing is found.
+    """
+
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
+        self._shortest = self._next = longest * QUICKEST_SHARE
+
+    def pause(self) -> float:
+        """How long to wait before the next look; the one after that has twice the patience."""
+        pause, self._next = self._next, min(self._longest, 2 * self._next)
+        return pause
+
+    def found(self) -> None:
+        """The last look was worth it."""
+        self._next = self._shortest

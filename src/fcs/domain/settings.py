@@ -28,6 +28,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rescan_interval: float = 5.0
     """How often everybody looks at the rows, whatever the hints said."""
 
+    poll_interval: float = 0.5
+    """How often those whom no hints reach look at the rows while nothing happens; while something
+    does, they look twenty times as often."""
+
     hint_again_after: float = 3.0
     """A task dispatched this long ago and not begun is named to its worker once more."""
 
@@ -83,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
         self._require(self.survey_interval > 0, "survey_interval must be positive")
         self._require(self.rescan_interval > 0, "rescan_interval must be positive")
+        self._require(self.poll_interval > 0, "poll_interval must be positive")
         self._require(self.kill_grace > 0, "kill_grace must be positive")
         self._require(self.child_runs_max >= 1, "child_runs_max must be at least 1")
         self._require(self.child_growth_mib >= 1, "child_growth_mib must be at least 1")

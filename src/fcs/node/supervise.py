@@ -13,16 +13,19 @@ from fcs.worker.runtime import Stop
 log = logging.getLogger(__name__)
 
 
-async def supervise(url: str, settings: Settings, stop: Stop) -> None:
-    """Supervise until asked to stop.
+async def supervise(url: str, settings: Settings, stop: Stop, *, direct: str | None = None) -> None:
+    """Supervise until asked to stop. `direct` is the way to the database around a pooler.
 
     Raises `SchemaOutdated` or `SchemaNewer` when the database does not fit.
     """
     memory.settle()
     part = asyncio.create_task(
-        runtime.run(url, settings, rng=SystemRandom(), at=boot_seconds), name="supervisor"
+        runtime.run(url, settings, rng=SystemRandom(), at=boot_seconds, direct=direct),
+        name="supervisor",
     )
-    aside = asyncio.create_task(retention.run(url, settings, at=boot_seconds), name="retention")
+    aside = asyncio.create_task(
+        retention.run(direct or url, settings, at=boot_seconds), name="retention"
+    )
     asked = asyncio.create_task(stop.drain.wait(), name="stop")
     await asyncio.wait([part, asked], return_when=asyncio.FIRST_COMPLETED)
     for task in (part, aside, asked):

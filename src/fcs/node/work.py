@@ -31,7 +31,8 @@ class WorkOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How one worker process is to be. No queues means every queue.
 
     `app` says where the application is, for child processes to import it; `child_env` names the
-    variables that they see beside those that every program needs.
+    variables that they see beside those that every program needs. `direct` is the way to the
+    database around a pooler.
     """
 
     app: str
@@ -41,6 +42,7 @@ class WorkOptions(msgspec.Struct, frozen=True, kw_only=True):
     queues: list[str]
     door: DoorOptions | None = None
     drain_timeout: float = 30.0
+    direct: str | None = None
 
 
 async def work(
@@ -78,6 +80,7 @@ async def _work(
         at=boot_seconds,
         new_run_ids=new_run_ids,
         recipe=_recipe(settings, options),
+        direct=options.direct,
     )
     if door:
         door.worker = worker

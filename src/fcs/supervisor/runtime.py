@@ -13,6 +13,7 @@ from random import Random
 
 from fcs.database import backlog, creation, queues, settling, tasks, workers
 from fcs.database.connect import Connection, connect
+from fcs.database.hearing import NO_HINTS, hears
 from fcs.database.line import is_passing
 from fcs.database.mail import Inbox, listen
 from fcs.database.migrate import check_schema
@@ -45,6 +46,7 @@ from fcs.domain.hints import (
 )
 from fcs.domain.ids import Incarnation, TaskId, WorkerId
 from fcs.domain.lease import LeaseWatch
+from fcs.domain.pace import Pace
 from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Supervisor, refused
 from fcs.supervisor import firing, upkeep
@@ -61,8 +63,17 @@ SETTLE_INTERVAL = 60.0
 GARBAGE_LOG_INTERVAL = 60.0
 
 
-async def run(url: str, settings: Settings, *, rng: Random, at: Callable[[], float]) -> None:
+async def run(
+    url: str,
+    settings: Settings,
+    *,
+    rng: Random,
+    at: Callable[[], float],
+    direct: str | None = None,
+) -> None:
     """Supervise until cancelled. `at` is the local clock in seconds; it stands still for nobody.
+
+    `direct` is the way to the same database around a pooler, for listening.
 
     Raises `SchemaOutdated` or `SchemaNewer` at once; waits out everything that passes.
     """
@@ -72,7 +83,7 @@ async def run(url: str, settings: Settings, *, rng: Random, at: Callable[[], flo
         began = at()
         try:
             async with asyncio.TaskGroup() as group:
-                await session.open(url, group)
+                await session.open(url, group, direct=direct)
                 await session.supervise()
         except ExceptionGroup as errors:
             passing, others = errors.split(is_passing)
@@ -106,20 +117,26 @@ class Session:
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
         self._next_fire = self._next_settle = at()
+        self._next_poll = float("inf")
+        self._pace = Pace(settings.poll_interval)
         self._is_unsettled = False
         self._garbage = 0
         self._garbage_logged = -GARBAGE_LOG_INTERVAL
 
-    async def open(self, url: str, group: asyncio.TaskGroup) -> None:
+    async def open(self, url: str, group: asyncio.TaskGroup, *, direct: str | None) -> None:
         """Connect; listen before anything is read, so that nothing falls between the two."""
         self._db = await connect(url, part="supervisor", keys_only=True)
         self._open.append(self._db)
         await check_schema(self._db)
-        self._mail = await connect(url, part="supervisor mail")
+        self._mail = await connect(direct or url, part="supervisor mail")
         self._open.append(self._mail)
-        await listen(self._mail, SUPERVISOR_CHANNEL)
-        group.create_task(self._inbox.receive(self._mail))
-        log.info("supervisor ready")
+        if await hears(self._mail, url, direct=direct):
+            await listen(self._mail, SUPERVISOR_CHANNEL)
+            group.create_task(self._inbox.receive(self._mail))
+            log.info("supervisor ready")
+        else:
+            self._next_poll = self._at()
+            log.warning("supervisor ready, but %s", NO_HINTS)
 
     async def close(self) -> None:
         for db in self._open:
@@ -136,6 +153,7 @@ class Session:
             plan = self._supervisor.plan(self._clock.now(at), at=at)
             # In this order: what is being handed out must not be read as waiting once more.
             if plan.assignments:
+                self._pace.found()
                 await self._dispatch(plan.assignments)
             if plan.reads:
                 await self._read_on(plan.reads)
@@ -204,9 +222,20 @@ class Session:
             await self._forget()
         if self._at() >= self._next_fire:
             await self._fire()
+        if self._at() >= self._next_poll:
+            await self._poll()
         if self._at() >= self._next_settle:
             self._next_settle = self._at() + SETTLE_INTERVAL
             await firing.look_after(self._db)
+
+    async def _poll(self) -> None:
+        """Find in the rows what hints would have told."""
+        asked_at = self._at()
+        self._supervisor.learn(WorkersSurveyed(await workers.survey(self._db)), at=asked_at)
+        await self._look_further()
+        self._is_unsettled = True
+        self._next_fire = min(self._next_fire, self._at() + self._settings.survey_interval)
+        self._next_poll = self._at() + self._pace.pause()
 
     async def _forget(self) -> None:
         await workers.forget_ended(self._db, seconds=self._settings.forget_workers_after)
@@ -293,6 +322,7 @@ class Session:
             return 0.0
         at = self._at()
         moments = [self._next_survey - at, self._next_rescan - at, self._next_fire - at]
+        moments.append(self._next_poll - at)
         if wake_at is not None:
             moments.append((wake_at - self._clock.now(at)).total_seconds())
         return max(0.0, min(moments))

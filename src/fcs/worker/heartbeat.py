@@ -16,6 +16,7 @@ from fcs.database import workers
 from fcs.database.connect import Connection
 from fcs.database.line import Line
 from fcs.domain.lease import trusted_until
+from fcs.domain.pace import Pace
 from fcs.domain.settings import Settings
 from fcs.worker.slots import Slots
 
@@ -49,7 +50,9 @@ class Heartbeat:
         self._home_thread = threading.get_ident()
         self._stopping = threading.Event()
         self._turned_at = at()
+        self._told = slots.account
         self._blocked = False
+        self._pace: Pace | None = None
         # Nothing is begun before the first beat is acknowledged: how long ago the registration
         # was written is not known for sure.
         self.trusted_until = at()
@@ -66,6 +69,11 @@ class Heartbeat:
     def turn(self) -> None:
         """The event loop is alive."""
         self._turned_at = self._at()
+
+    def hurry(self) -> None:
+        """Beat also soon after the account has changed: the supervisor may know it from the row
+        alone."""
+        self._pace = Pace(self._settings.poll_interval)
 
     def _run(self) -> None:
         asyncio.run(self._beat_until_stopped())
@@ -97,7 +105,8 @@ class Heartbeat:
     async def _beat(self, db: Connection) -> int | None:
         sent_at = self._at()
         self._watch_the_loop()
-        report_no, busy, taken = self._slots.account
+        self._told = self._slots.account
+        report_no, busy, taken = self._told
         sent = await workers.beat(
             db,
             self._slots.incarnation,
@@ -117,7 +126,11 @@ class Heartbeat:
         """Until the next beat, in small steps, so that stopping is quick."""
         until = self._at() + self._settings.beat_interval
         while not self._stopping.is_set() and (left := until - self._at()) > 0:
-            await asyncio.sleep(min(left, 0.25))
+            step = 0.25 if self._pace is None else self._pace.pause()
+            await asyncio.sleep(min(left, step))
+            if self._pace is not None and self._told != self._slots.account:
+                self._pace.found()
+                return
 
     def _tell(self, callback: Callable[..., None], *values: int) -> None:
         if not self._home.is_closed():

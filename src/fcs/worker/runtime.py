@@ -15,6 +15,7 @@ from fcs.body import Resources
 from fcs.body.logs import keep_journals
 from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection, connect
+from fcs.database.hearing import NO_HINTS, hears
 from fcs.database.line import Line, is_passing
 from fcs.database.mail import listen
 from fcs.database.runs import Again
@@ -24,6 +25,7 @@ from fcs.domain.errors import Fenced
 from fcs.domain.hints import CancelAsked, TasksNamed, parse_for_worker, worker_channel
 from fcs.domain.ids import RunId
 from fcs.domain.outcome import Outcome
+from fcs.domain.pace import Pace
 from fcs.domain.settings import Settings
 from fcs.registry import Registry
 from fcs.worker.children.pool import Pool
@@ -58,7 +60,10 @@ class Stop(NamedTuple):
 
 
 class Worker:
-    """A registered worker. `at` is the local clock in seconds, sleeping time included."""
+    """A registered worker. `at` is the local clock in seconds, sleeping time included.
+
+    `direct` is the way to the same database around a pooler, for listening.
+    """
 
     def __init__(
         self,
@@ -71,8 +76,10 @@ class Worker:
         at: Callable[[], float],
         new_run_ids: Callable[[int], list[RunId]],
         pool: Pool | None = None,
+        direct: str | None = None,
     ) -> None:
         self._url, self._registration, self._settings = url, registration, settings
+        self._direct = direct
         self._rng, self._at = rng, at
         self._schedules = registry.schedules
         self._slots = Slots(registration.incarnation, registration.slots_total)
@@ -188,8 +195,10 @@ class Worker:
         tries = 0
         while True:
             try:
-                db = await connect(self._url, part="worker mail")
+                db = await connect(self._direct or self._url, part="worker mail")
                 async with db:
+                    if not await hears(db, self._url, direct=self._direct):
+                        break
                     await listen(db, worker_channel(self._slots.incarnation))
                     self._intake.look()
                     tries = 0
@@ -203,6 +212,19 @@ class Worker:
                     reason = " ".join(str(error).split())
                     log.warning("worker hears no hints, connecting again: reason=%s", reason)
             await asyncio.sleep(full_jitter(tries, self._rng))
+        await self._poll()
+
+    async def _poll(self) -> None:
+        """Look at the rows, for ever, because nobody tells."""
+        log.warning("worker polls: %s", NO_HINTS)
+        self._heartbeat.hurry()
+        pace, seen = Pace(self._settings.poll_interval), self._slots.account
+        while True:
+            self._intake.look()
+            await asyncio.sleep(pace.pause())
+            if seen != self._slots.account:
+                pace.found()
+            seen = self._slots.account
 
     def _hear(self, payload: str) -> None:
         match parse_for_worker(payload):
@@ -283,10 +305,12 @@ async def start(
     at: Callable[[], float],
     new_run_ids: Callable[[int], list[RunId]],
     recipe: Recipe,
+    direct: str | None = None,
 ) -> Worker:
     """Take up the worker id and return the worker, ready to run.
 
-    By the recipe it has child processes, if any type wants them. Raises `WorkerIdTaken` when
+    By the recipe it has child processes, if any type wants them. `direct` is the way to the same
+    database around a pooler, for listening. Raises `WorkerIdTaken` when
     another live process has the id, and `ChildNotStarted`.
     """
     isolated = registry.isolated()
@@ -300,7 +324,15 @@ async def start(
             await pool.close()
         raise
     return Worker(
-        url, registration, registry, settings, rng=rng, at=at, new_run_ids=new_run_ids, pool=pool
+        url,
+        registration,
+        registry,
+        settings,
+        rng=rng,
+        at=at,
+        new_run_ids=new_run_ids,
+        pool=pool,
+        direct=direct,
     )
 
 
