@@ -146,6 +146,13 @@ async def test_rows_are_found_by_their_ids_and_by_no_other_index(
     assert used == {"tasks_pkey"}
 
 
+async def test_a_plan_for_many_workers_is_not_compared_pair_by_pair(db: Connection) -> None:
+    """Two hundred tasks for two hundred workers would be forty thousand comparisons."""
+    plan = await generic_plan(db, load("tasks")["dispatch"])
+
+    assert "Hash Join" in {node["Node Type"] for node in nodes(plan)}
+
+
 async def test_a_long_lane_is_listed_without_being_read(full_url: str) -> None:
     """F-59: the supervisor asks every few seconds."""
     async with (

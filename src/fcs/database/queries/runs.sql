@@ -5,9 +5,9 @@
 -- Take up tasks, each under the run id that its worker made beforehand. Sent again after an
 -- unknown answer it gives the same answer, and because it writes, its commit is durable proof
 -- that the run is known. Answers with those that run, or null where it is all of them.
-with durable as (select fcs.durably()),
+with durable as (select fcs.durably(), fcs.now() as now),
 wanted as (
-    select wanted.*
+    select wanted.*, now
       from durable,
            unnest(%(task_ids)b::uuid[], %(dispatch_nos)b::int[], %(run_ids)b::uuid[])
                with ordinality as wanted (task_id, dispatch_no, run_id, no)
@@ -19,8 +19,8 @@ begun as (
           set status = 'running',
               run_id = wanted.run_id,
               attempt = tasks.attempt + (tasks.status = 'dispatched')::int,
-              started_at = case tasks.status when 'dispatched' then fcs.now() else tasks.started_at end,
-              updated_at = fcs.now()
+              started_at = case tasks.status when 'dispatched' then now else tasks.started_at end,
+              updated_at = now
          from wanted
         where tasks.id = wanted.task_id
           and tasks.incarnation is not distinct from %(incarnation)b
@@ -39,9 +39,9 @@ select case
 -- name: succeed
 -- Record runs that returned and left nothing behind, which are most; report the free slots in the
 -- same breath. Answers with those that were recorded, or null where it was all of them.
-with durable as (select fcs.durably()),
+with durable as (select fcs.durably(), fcs.now() as now),
 ended as (
-    select ended.*
+    select ended.*, now
       from durable,
            unnest(%(task_ids)b::uuid[], %(run_ids)b::uuid[])
                with ordinality as ended (task_id, run_id, no)
@@ -53,7 +53,7 @@ finished as (
           set status = 'succeeded',
               error = null,
               incarnation = null,
-              updated_at = fcs.now()
+              updated_at = now
          from ended
         where tasks.id = ended.task_id
           and tasks.run_id = ended.run_id
@@ -70,9 +70,9 @@ select case
 -- Record how runs ended that have more to say, and report the free slots in the same breath. Answers with those that
 -- were recorded, or null where it was all of them. `evidence` is for the few runs that leave
 -- more behind than a line.
-with durable as (select fcs.durably()),
+with durable as (select fcs.durably(), fcs.now() as now),
 ended as (
-    select ended.*
+    select ended.*, now
       from durable,
            unnest(
                %(task_ids)b::uuid[],
@@ -92,7 +92,7 @@ finished as (
               result = ended.result::jsonb,
               cancel_level = ended.level,
               incarnation = null,
-              updated_at = fcs.now()
+              updated_at = now
          from ended
         where tasks.id = ended.task_id
           and tasks.run_id = ended.run_id

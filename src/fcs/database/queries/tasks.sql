@@ -5,7 +5,7 @@
 -- see to that whatever the statistics say, as they know nothing of a table that has just been
 -- filled. `no between 1 and 1000000` makes the planner expect one row of an array, so it looks
 -- each key up; `coalesce(due_at, ...)` and `is not distinct from` keep it away from the indexes
--- on those columns.
+-- on those columns. The clock is read once for a statement, and not for each row and column.
 --
 -- Who needs rows of workers and of tasks takes the workers first, and either by their ids: nobody
 -- waits in a circle.
@@ -14,9 +14,9 @@
 -- Add tasks and tell the supervisor. News rides in the statement that makes it true, so nobody
 -- hears of a task that was rolled back. One JSON parameter, so that every driver can send it;
 -- an id that is already there is the same create sent twice.
-with durable as (select fcs.durably()),
+with durable as (select fcs.durably(), fcs.now() as now),
 wanted as (
-    select wanted.*
+    select wanted.*, now
       from durable,
            jsonb_to_recordset(%(tasks)s::jsonb) as wanted (
                id           uuid,
@@ -46,10 +46,10 @@ created as (
                 timeout,
                 coalesce(on_interrupt, '') = 'retry',
                 coalesce(limit_key, ''),
-                coalesce(scheduled_at, fcs.now() + make_interval(secs => delay)),
-                fcs.now(),
-                fcs.now(),
-                greatest(scheduled_at, fcs.now() + make_interval(secs => delay), fcs.now())
+                coalesce(scheduled_at, now + make_interval(secs => delay)),
+                now,
+                now,
+                greatest(scheduled_at, now + make_interval(secs => delay), now)
            from wanted
     on conflict (id) do nothing
       returning id
@@ -66,15 +66,15 @@ having count(*) > 0;
 -- Hand pending tasks to live workers, and name the tasks to them in hints of at most 200 ids.
 -- Answers with those that were handed over, or null where it was all of them.
 -- The worker's row is locked first, as the reaper does: a reaped worker gets nothing more.
-with lazy as (select fcs.lazily()),
+-- `offset 0` keeps apart what joins all tasks to all workers at once from what looks up one by one.
+with lazy as (select fcs.lazily(), fcs.now() as now),
 offered as (
-    select task_id, incarnation, (no - 1) / 200 as part
+    select task_id, incarnation, no
       from unnest(%(task_ids)b::uuid[], %(incarnations)b::uuid[])
                with ordinality as offered (task_id, incarnation, no)
-     where no between 1 and 1000000
 ),
 receiver as (
-      select workers.id, workers.incarnation
+      select workers.id, workers.incarnation, lazy.now
         from fcs.workers, lazy
        where workers.incarnation = any(%(incarnations)b::uuid[])
          and workers.state = 'live'
@@ -82,10 +82,11 @@ receiver as (
          for no key update of workers
 ),
 given as (
-      select task_id, incarnation, id as worker_id, part
+      select task_id, incarnation, id as worker_id, no, now
         from offered
         join receiver using (incarnation)
     order by task_id
+      offset 0
 ),
 dispatched as (
        update fcs.tasks
@@ -94,12 +95,13 @@ dispatched as (
               incarnation = given.incarnation,
               dispatch_no = tasks.dispatch_no + 1,
               due_at = null,
-              updated_at = fcs.now()
+              updated_at = now
          from given
-        where tasks.id = given.task_id
+        where given.no between 1 and 1000000
+          and tasks.id = given.task_id
           and tasks.status = 'pending'
-          and coalesce(tasks.due_at, 'infinity') <= fcs.now()
-    returning tasks.id, tasks.incarnation, given.part
+          and coalesce(tasks.due_at, 'infinity') <= now
+    returning tasks.id, tasks.incarnation, (given.no - 1) / 200 as part
 ),
 sent as (
     update fcs.workers
