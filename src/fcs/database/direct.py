@@ -12,7 +12,7 @@ from typing import Final
 
 from psycopg import errors
 from psycopg.adapt import Transformer
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from fcs.database.carrier import Carrier, Rows
@@ -37,6 +37,12 @@ class Direct(Carrier):
     def __init__(self, db: Connection) -> None:
         self.db = db
         self._known: dict[str, _Statement] = {}
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether a statement surely is a transaction of its own, which is over with it."""
+        status = self.db.pgconn.transaction_status
+        return self.db.autocommit and status == TransactionStatus.IDLE
 
     async def run(self, statement: str, params: Mapping[str, str]) -> Rows:
         known = self._known.get(statement)
