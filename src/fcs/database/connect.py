@@ -4,8 +4,8 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -81,14 +81,9 @@ async def connect(url: str, *, part: str, keys_only: bool = False) -> Connection
     return db
 
 
-@contextmanager
-def answer_within(db: Connection, seconds: float) -> Iterator[None]:
-    """Cut the connection off if the block takes longer: its statement then fails at once."""
-    handle = asyncio.get_running_loop().call_later(seconds, _cut_off, db)
-    try:
-        yield
-    finally:
-        handle.cancel()
+def cut_off_in(seconds: float, db: Connection) -> asyncio.TimerHandle:
+    """Cut a connection off by then, unless that is cancelled: its statement then fails at once."""
+    return asyncio.get_running_loop().call_later(seconds, _cut_off, db)
 
 
 def _cut_off(db: Connection) -> None:

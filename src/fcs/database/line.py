@@ -23,9 +23,9 @@ from psycopg import errors
 from fcs.database.connect import (
     ANSWER_WITHIN,
     Connection,
-    answer_within,
     connect,
     connect_sync,
+    cut_off_in,
     explained,
     unavailable,
 )
@@ -131,15 +131,20 @@ class Line:
         self, db: Connection, act: Callable[[Connection], Awaitable[T]], is_doubtful: bool
     ) -> T:
         warnings = self._warnings
-        with answer_within(db, self._answer_within):
+        cut_off = cut_off_in(self._answer_within, db)
+        try:
             answer = await act(db)
             while is_doubtful or self._warnings != warnings:
                 log.warning("commit in doubt, confirming it by another write: part=%s", self._part)
                 is_doubtful, warnings = False, self._warnings
                 await db.execute(CONFIRM)
+        finally:
+            cut_off.cancel()
         return answer
 
     async def _dial(self) -> Connection:
+        if self._db is not None and not self._db.closed:
+            return self._db
         async with self._dialling:
             if self._db is None or self._db.closed:
                 self._db = await connect(self._url, part=self._part, keys_only=self._keys_only)
