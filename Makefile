@@ -22,4 +22,8 @@ docs: ## draw the life of a task into ARCHITECTURE.md anew
 bench: ## every bar of the budget, measured on a Postgres of its own
 	@$(env) PYTHONPATH=. "$$python" -m bench
 
-.PHONY: check lint fix test nightly docs bench
+growth: env = python=$$(sh tools/environment.sh up,dev,bench) && PATH="$$(dirname "$$python"):$$PATH" &&
+growth: ## how cost grows with tasks, workers, backlog and payload, with plots
+	@$(env) PYTHONPATH=. "$$python" -m bench growth
+
+.PHONY: check lint fix test nightly docs bench growth

@@ -2,7 +2,8 @@
 
 python -m bench                    every bar, kept in bench/results
 python -m bench P1 P5              some bars, only shown
-python -m bench publish            the last run of all, into README and docs/explanation
+python -m bench growth             how cost grows, with plots (needs the extra `bench`)
+python -m bench publish            the last runs, into README and docs/explanation
 """
 
 import argparse
@@ -13,12 +14,10 @@ from pathlib import Path
 
 import uvloop
 
-from bench import publish, report, run
-from bench.bar import Bar
+from bench import growth, plot, publish, report, run
+from bench.bar import Bar, Figures
 from bench.bars import ALL
 from bench.machine import this_machine
-
-COMMANDS: Mapping[str, Callable[[], None]] = {"publish": publish.main}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,15 +34,13 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
 
     if options.what and options.what[0] in COMMANDS:
-        COMMANDS[options.what[0]]()
+        COMMANDS[options.what[0]](options)
     else:
         _measure(options, _chosen(parser, options.what))
 
 
 def _measure(options: argparse.Namespace, bars: Sequence[Bar]) -> None:
-    measuring = run.measure(bars, rounds=options.rounds, small=options.small, say=_say)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as its peers and parts
-        figures = runner.run(measuring)
+    figures = _figures(bars, options)
     found = report.Report(
         command=_command(options),
         machine=this_machine(),
@@ -54,6 +51,28 @@ def _measure(options: argparse.Namespace, bars: Sequence[Bar]) -> None:
     if folder := options.out or _kept_in(options):
         report.write(found, bars, folder)
     print(report.page(found, bars))
+
+
+def _figures(bars: Sequence[Bar], options: argparse.Namespace) -> Figures:
+    measuring = run.measure(bars, rounds=options.rounds, small=options.small, say=_say)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as its peers and parts
+        return runner.run(measuring)
+
+
+def _growth(options: argparse.Namespace) -> None:
+    found = growth.of(_figures([growth.BAR], options), this_machine(), options.rounds)
+    growth.write(found)
+    plot.draw(found, publish.PAGE.parent)
+
+
+def _publish(_: argparse.Namespace) -> None:
+    publish.main()
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
+    "growth": _growth,
+    "publish": _publish,
+}
 
 
 def _chosen(parser: argparse.ArgumentParser, names: Sequence[str]) -> Sequence[Bar]:

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from bench import report
+from bench import growth, report
 from bench.bar import REPORTED
 from bench.bars import ALL
 
@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 BLOCK = re.compile(r"(?<=<!-- bench:begin -->\n).*?(?=<!-- bench:end -->)", re.DOTALL)
+GROWTH = re.compile(r"(?<=<!-- growth:begin -->\n).*?(?=<!-- growth:end -->)", re.DOTALL)
 
 AGREEING = 0.10
 
@@ -22,6 +23,8 @@ def main() -> None:
         sys.exit("No whole run has been kept so far. Run first: python -m bench")
     for page, block in blocks().items():
         put(page, BLOCK, block)
+    if growth.RESULTS.exists():
+        put(PAGE, GROWTH, growth.block(growth.read()))
 
 
 def put(page: Path, place: re.Pattern[str], block: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import publish, report
+from bench import growth, publish, report
 from bench.bar import Figure, Verdict
 from bench.bars import ALL
 from bench.machine import Machine
@@ -37,6 +37,27 @@ def test_a_page_quotes_the_last_run(page: Path) -> None:
 
     assert quoted
     assert quoted[0] == publish.blocks()[page], "run: python -m bench publish"
+
+
+@pytest.mark.skipif(not growth.RESULTS.exists(), reason="growth has not been measured so far")
+def test_the_page_shows_how_cost_grew_in_the_last_run() -> None:
+    shown = publish.GROWTH.search(publish.PAGE.read_text("utf-8"))
+
+    assert shown
+    assert shown[0] == growth.block(growth.read()), "run: python -m bench publish"
+
+
+def test_a_curve_is_drawn_from_what_was_found(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra `bench`")
+    from bench import plot
+
+    rates = {name: 1.0 for curve in growth.CURVES for name in curve.figures}
+    found = growth.Growth(machine=MACHINE, rounds=1, rates=rates)
+    plot.draw(found, tmp_path)
+
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == {growth.picture(curve).name for curve in growth.CURVES}
+    assert all(name in growth.block(found) for name in drawn)
 
 
 @pytest.mark.parametrize("page", [publish.PAGE, publish.README], ids=lambda page: page.name)

@@ -1,0 +1,36 @@
+"""Draws the curves of growth: tasks a second against what grows, its axis in powers of ten."""
+
+from pathlib import Path
+
+from bench.growth import CURVES, Curve, Growth, picture
+
+INCHES = (6.4, 3.2)
+
+
+def draw(growth: Growth, folder: Path) -> None:
+    """A picture of each curve."""
+    for curve in CURVES:
+        _draw(curve, [growth.rates[name] for name in curve.figures], picture(curve, folder))
+
+
+def _draw(curve: Curve, rates: list[float], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    # The same figures give the same file.
+    matplotlib.rcParams["svg.hashsalt"] = curve.name
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    from matplotlib import pyplot
+
+    shown, axes = pyplot.subplots(figsize=INCHES, layout="constrained")
+    axes.plot(curve.at, rates, marker="o")
+    # Nothing has a place on such an axis as well.
+    axes.set_xscale("symlog", linthresh=max(1, min(at for at in curve.at if at)))
+    axes.set_xticks(list(curve.at), [f"{at:,.0f}" for at in curve.at], rotation=30)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel(curve.axis)
+    axes.set_ylabel("tasks a second")
+    axes.grid(alpha=0.3)
+    shown.savefig(file, metadata={"Date": None})
+    pyplot.close(shown)
