@@ -61,8 +61,10 @@ def _figures(bars: Sequence[Bar], options: argparse.Namespace) -> Figures:
 
 def _growth(options: argparse.Namespace) -> None:
     found = growth.of(_figures([growth.BAR], options), this_machine(), options.rounds)
-    growth.write(found)
-    plot.draw(found, publish.PAGE.parent)
+    if not options.small:
+        growth.write(found)
+        plot.draw(found, publish.PAGE.parent)
+    print(growth.block(found))
 
 
 def _publish(_: argparse.Namespace) -> None:

@@ -152,10 +152,8 @@ def block(growth: Growth) -> str:
     """What the page shows: a plot of each curve, and its figures in words."""
     said = []
     for curve in CURVES:
-        rates = [growth.rates[name] for name in curve.figures]
-        shown = " · ".join(
-            f"{at:,.0f}: {rate:,.0f}/s" for at, rate in zip(curve.at, rates, strict=True)
-        )
+        points = points_of(curve, growth)
+        shown = " · ".join(f"{at:,.0f}: {rate:,.0f}/s" for at, rate in points)
         said += [
             f"![Drain by {curve.axis}]({picture(curve).name})",
             "",
@@ -168,6 +166,12 @@ def block(growth: Growth) -> str:
         f"{machine.postgres}; medians of {growth.rounds} rounds."
     )
     return "\n".join(said) + "\n"
+
+
+def points_of(curve: Curve, growth: Growth) -> list[tuple[float, float]]:
+    """Where the curve goes through: what was not measured is left out."""
+    places = zip(curve.at, curve.figures, strict=True)
+    return [(at, growth.rates[name]) for at, name in places if name in growth.rates]
 
 
 def picture(curve: Curve, folder: Path = Path()) -> Path:

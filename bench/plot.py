@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.growth import CURVES, Curve, Growth, picture
+from bench.growth import CURVES, Curve, Growth, picture, points_of
 
 INCHES = (6.4, 3.2)
 
@@ -10,10 +10,10 @@ INCHES = (6.4, 3.2)
 def draw(growth: Growth, folder: Path) -> None:
     """A picture of each curve."""
     for curve in CURVES:
-        _draw(curve, [growth.rates[name] for name in curve.figures], picture(curve, folder))
+        _draw(curve, points_of(curve, growth), picture(curve, folder))
 
 
-def _draw(curve: Curve, rates: list[float], file: Path) -> None:
+def _draw(curve: Curve, points: list[tuple[float, float]], file: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
@@ -23,7 +23,7 @@ def _draw(curve: Curve, rates: list[float], file: Path) -> None:
     from matplotlib import pyplot
 
     shown, axes = pyplot.subplots(figsize=INCHES, layout="constrained")
-    axes.plot(curve.at, rates, marker="o")
+    axes.plot(*zip(*points, strict=True), marker="o")
     # Nothing has a place on such an axis as well.
     axes.set_xscale("symlog", linthresh=max(1, min(at for at in curve.at if at)))
     axes.set_xticks(list(curve.at), [f"{at:,.0f}" for at in curve.at], rotation=30)
