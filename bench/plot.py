@@ -27,7 +27,7 @@ def _draw(curve: Curve, points: list[tuple[float, float]], file: Path) -> None:
     # Nothing has a place on such an axis as well.
     axes.set_xscale("symlog", linthresh=max(1, min(at for at in curve.at if at)))
     axes.set_xticks(list(curve.at), [f"{at:,.0f}" for at in curve.at], rotation=30)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max(rate for _, rate in points))
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel(curve.axis)
     axes.set_ylabel("tasks a second")
