@@ -26,8 +26,8 @@ SAMPLES = 120
 _SETTINGS = {"max_wal_size": "128MB"}
 _ENVIRONMENT = {"FCS_KEEP_KEYS": "10", "FCS_LISTEN": "127.0.0.1:0"}
 # Tasks fail by the thousand here, as they are meant to.
-_QUIET = {"FCS_LOG_LEVEL": "error"}
-_APP = "bench.soak_app:app"
+QUIET = {"FCS_LOG_LEVEL": "error"}
+APP = "bench.soak_app:app"
 
 _BOOKS = """
     select (select sum(n_dead_tup) from pg_stat_user_tables where schemaname = 'fcs')::float,
@@ -104,10 +104,10 @@ async def soak(seconds: float) -> list[Growth]:
 
 
 async def _soak(server: Postgres, url: str, seconds: float) -> list[Mapping[str, float]]:
-    os.environ |= {"FCS_DATABASE": url} | _ENVIRONMENT
+    use(url)
     samples: list[Mapping[str, float]] = []
     async with (
-        cluster.workers(url, count=1, slots=50, app=_APP, also=_QUIET) as [worker],
+        cluster.workers(url, count=1, slots=50, app=APP, also=QUIET) as [worker],
         cluster.supervisor(url) as [supervisor],
         await connect(url, part="soak") as db,
         soak_load.working(db),
@@ -119,6 +119,11 @@ async def _soak(server: Postgres, url: str, seconds: float) -> list[Mapping[str,
             await asyncio.sleep(seconds / SAMPLES)
             samples.append(await _sample(db, watched))
     return samples
+
+
+def use(url: str) -> None:
+    """Make this process, and those that it starts, use a database in the way of the soak."""
+    os.environ |= {"FCS_DATABASE": url} | _ENVIRONMENT
 
 
 async def _sample(db: Connection, watched: Mapping[str, int]) -> Mapping[str, float]:
