@@ -6,8 +6,9 @@ from random import Random
 import pytest
 from tests.domain.samples import LANE, Worker
 
-from fcs.domain.facts import WorkerReported
-from fcs.domain.roster import FORGED_BEATS, SKIP_FOR, STRIKES_MAX, Roster
+from fcs.domain.facts import Lane, WorkerReported
+from fcs.domain.ids import Incarnation
+from fcs.domain.roster import FORGED_BEATS, SKIP_FOR, STRIKES_MAX, Openings, Roster
 
 
 def roster_of(*workers: Worker, at: float = 0) -> Roster:
@@ -21,8 +22,13 @@ def free(roster: Roster, worker: Worker, *, at: float = 0) -> int:
     openings = roster.openings(at, Random(1))
     given = 0
     while openings.has_slot(LANE):
-        given += openings.take_slot(LANE) == worker.incarnation
+        given += openings.take_slot() == worker.incarnation
     return given
+
+
+def taken(openings: Openings, lane: Lane) -> Incarnation:
+    assert openings.has_slot(lane)
+    return openings.take_slot()
 
 
 def test_a_worker_is_given_as_many_tasks_as_it_has_slots() -> None:
@@ -315,7 +321,7 @@ def test_a_task_goes_to_a_worker_that_knows_its_type() -> None:
 
     for _ in range(50):
         openings = roster.openings(0, Random(1))
-        assert openings.take_slot(LANE) == both.incarnation
+        assert taken(openings, LANE) == both.incarnation
     assert not roster.openings(0, Random(1)).has_slot(LANE._replace(ty="qux"))
 
 
@@ -323,10 +329,10 @@ def test_a_task_goes_to_a_worker_that_serves_its_queue() -> None:
     mail, every = Worker(1, queues=("mail",)), Worker(2)
     roster = roster_of(mail, every)
 
-    assert roster.openings(0, Random(1)).take_slot(LANE) == every.incarnation
+    assert taken(roster.openings(0, Random(1)), LANE) == every.incarnation
     in_mail = roster.openings(0, Random(1))
-    taken = {in_mail.take_slot(LANE._replace(queue="mail")) for _ in range(2)}
-    assert taken == {mail.incarnation, every.incarnation}
+    both = {taken(in_mail, LANE._replace(queue="mail")) for _ in range(2)}
+    assert both == {mail.incarnation, every.incarnation}
 
 
 def test_choice_is_random_among_the_unoccupied_and_reaches_them_all() -> None:
@@ -336,7 +342,7 @@ def test_choice_is_random_among_the_unoccupied_and_reaches_them_all() -> None:
     roster = roster_of(*workers)
     rng = Random(1)
 
-    first = Counter(roster.openings(0, rng).take_slot(LANE) for _ in range(4_000))
+    first = Counter(taken(roster.openings(0, rng), LANE) for _ in range(4_000))
 
     assert set(first) == {worker.incarnation for worker in workers[1:]}
     assert min(first.values()) > 850
@@ -346,8 +352,8 @@ def test_slots_of_one_moment_are_shared_by_all_lanes() -> None:
     worker = Worker(1, slots=2, types=("foo", "baz"))
     openings = roster_of(worker).openings(0, Random(1))
 
-    openings.take_slot(LANE)
-    openings.take_slot(LANE._replace(ty="foo"))
+    taken(openings, LANE)
+    taken(openings, LANE._replace(ty="foo"))
 
     assert not openings.has_slot(LANE)
     assert not openings.has_slot(LANE._replace(ty="foo"))

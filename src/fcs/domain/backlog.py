@@ -9,12 +9,16 @@ Memory holds the next tasks of each lane, not the whole of it. Where a lane goes
 table, its bookmark tells from where to read on.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush, heapreplace, nsmallest
+from itertools import chain
 
 from fcs.domain.facts import Lane, Place, Waiting
-from fcs.domain.ids import TaskId
+
+_Entry = tuple[datetime, int, Waiting]
+"""Due time, the id as a number, and the task."""
 
 LANE_SHARE_MIN = 64
 """However many lanes there are, each may hold this many tasks."""
@@ -27,48 +31,82 @@ LANES_HELD_MAX = 10_000
 
 
 class _Stretch:
-    """One lane: its heap, and how far it has been read."""
+    """One lane: the tasks known of it, and how far it has been read.
+
+    What is read from the table comes in order and is kept so, in `line`; what hints name comes
+    in any order and goes into `heap`. Both hold entries that compare without a call into Python.
+    """
 
     def __init__(self) -> None:
-        self.heap: list[Place] = []
-        self.members: set[TaskId] = set()
+        self.line: deque[_Entry] = deque()
+        self.heap: list[_Entry] = []
+        self.members: set[int] = set()
         self.bookmark: Place | None = None
         self.goes_on = True
 
-    def add(self, place: Place) -> None:
+    def __len__(self) -> int:
+        return len(self.line) + len(self.heap)
+
+    @property
+    def first(self) -> _Entry | None:
+        """The task that falls due next, or fell due first."""
+        line, heap = self.line, self.heap
+        if heap and (not line or heap[0] < line[0]):
+            return heap[0]
+        return line[0] if line else None
+
+    def add(self, task: Waiting) -> None:
         # Beyond the bookmark lies what reading on will find in its turn.
-        if self.goes_on and (self.bookmark is None or place > self.bookmark):
+        if self.goes_on and (self.bookmark is None or Place(*task[1:]) > self.bookmark):
             return
-        self.push(place)
+        self.push(task)
 
-    def push(self, place: Place) -> None:
-        if place.id not in self.members:
-            self.members.add(place.id)
-            heappush(self.heap, place)
+    def push(self, task: Waiting) -> None:
+        number = task.id.int
+        if number in self.members:
+            return
+        self.members.add(number)
+        entry = (task.due_at, number, task)
+        if not self.line or entry > self.line[-1]:
+            self.line.append(entry)
+        else:
+            heappush(self.heap, entry)
 
-    def read(self, after: Place | None, places: Sequence[Place], exhausted: bool) -> None:
+    def extend(self, tasks: Sequence[Waiting]) -> None:
+        """As `push` of each; they are in order."""
+        if self.members or self.heap:
+            for task in tasks:
+                self.push(task)
+        else:
+            self.line.extend([(task.due_at, task.id.int, task) for task in tasks])
+            self.members.update([number for _, number, _ in self.line])
+
+    def read(self, after: Place | None, tasks: Sequence[Waiting], exhausted: bool) -> None:
         # Asked before the lane was cut down or begun anew: there is a gap, it will be read again.
         if after != self.bookmark:
             return
-        for place in places:
-            self.push(place)
-        if places:
-            self.bookmark = places[-1]
+        if tasks:
+            self.extend(tasks)
+            self.bookmark = Place(*tasks[-1][1:])
         self.goes_on = not exhausted
 
     def trim(self, keep: int) -> None:
         """Forget all but the first tasks if there are far too many; the table still has them."""
-        if len(self.heap) <= 2 * keep:
+        if len(self) <= 2 * keep:
             return
-        self.heap = nsmallest(keep, self.heap)  # sorted, and so a heap
-        self.members = {place.id for place in self.heap}
-        self.bookmark = self.heap[-1]
+        self.line = deque(nsmallest(keep, chain(self.line, self.heap)))
+        self.heap = []
+        self.members = {number for _, number, _ in self.line}
+        self.bookmark = Place(*self.line[-1][2][1:])
         self.goes_on = True
 
-    def pop(self) -> Place:
-        place = heappop(self.heap)
-        self.members.discard(place.id)
-        return place
+    def pop(self) -> Waiting:
+        if self.heap and (not self.line or self.heap[0] < self.line[0]):
+            _, number, task = heappop(self.heap)
+        else:
+            _, number, task = self.line.popleft()
+        self.members.discard(number)
+        return task
 
 
 class Backlog:
@@ -83,7 +121,7 @@ class Backlog:
         self._lanes: dict[Lane, _Stretch] = {}
 
     def __len__(self) -> int:
-        return sum(len(stretch.heap) for stretch in self._lanes.values())
+        return sum(len(stretch) for stretch in self._lanes.values())
 
     def lane_share(self) -> int:
         """How many tasks of one lane are read at a time."""
@@ -96,12 +134,12 @@ class Backlog:
             # A lane nobody has read yet: its head must be read before anything may leave it.
             self._lanes[task.lane] = _Stretch()
             return
-        stretch.add(Place(task.due_at, task.id))
+        stretch.add(task)
         stretch.trim(self.lane_share())
 
     def put_back(self, task: Waiting) -> None:
         """Take in a task that was popped before and is still pending."""
-        self._lanes.setdefault(task.lane, _Stretch()).push(Place(task.due_at, task.id))
+        self._lanes.setdefault(task.lane, _Stretch()).push(task)
 
     def list_lanes(self, lanes: Sequence[Lane]) -> None:
         """Take in which lanes have something pending."""
@@ -110,7 +148,7 @@ class Backlog:
         if len(self._lanes) > LANES_MAX:
             listed = set(lanes)
             self._lanes = {
-                lane: held for lane, held in self._lanes.items() if held.heap or lane in listed
+                lane: held for lane, held in self._lanes.items() if len(held) or lane in listed
             }
         if len(self._lanes) > LANES_HELD_MAX:
             self._lanes = {lane: self._lanes[lane] for lane in lanes}
@@ -120,7 +158,7 @@ class Backlog:
     ) -> None:
         """Take in the next tasks of a lane, as read from the place `after` on."""
         stretch = self._lanes.setdefault(lane, _Stretch())
-        stretch.read(after, [Place(task.due_at, task.id) for task in tasks], exhausted)
+        stretch.read(after, tasks, exhausted)
         stretch.trim(self.lane_share())
 
     def look_further(self) -> None:
@@ -143,19 +181,15 @@ class Backlog:
             if held.goes_on
             and (
                 held.bookmark is None
-                or (held.bookmark.due_at <= now and len(held.heap) <= low)
-                or not held.heap
+                or (held.bookmark.due_at <= now and len(held) <= low)
+                or not len(held)
             )
         ]
 
     def next_due_at(self, now: datetime) -> datetime | None:
         """When the next task falls due that is not due yet, as far as memory tells."""
-        moments = [
-            held.heap[0].due_at
-            for held in self._lanes.values()
-            if held.heap and held.heap[0].due_at > now
-        ]
-        return min(moments, default=None)
+        firsts = (held.first for held in self._lanes.values())
+        return min((first[0] for first in firsts if first and first[0] > now), default=None)
 
     def take_due(self, now: datetime, accept: Callable[[Lane], bool]) -> Iterator[Waiting]:
         """Yield due tasks in order, as long as `accept` takes them.
@@ -165,25 +199,24 @@ class Backlog:
         of priority q that fell due more than (q - p) * aging after it.
         """
         fronts = [
-            (self._rank(lane, held.heap[0]), held.heap[0], lane)
+            (self._rank(lane, first), first, lane)
             for lane, held in self._lanes.items()
-            if held.heap and held.heap[0].due_at <= now
+            if (first := held.first) is not None and first[0] <= now
         ]
         heapify(fronts)
         while fronts:
-            _, place, lane = fronts[0]
+            _, _, lane = fronts[0]
             if not accept(lane):
                 heappop(fronts)
                 continue
             held = self._lanes[lane]
-            held.pop()
-            yield Waiting(lane, place.due_at, place.id)
-            if held.heap and held.heap[0].due_at <= now:
-                heapreplace(fronts, (self._rank(lane, held.heap[0]), held.heap[0], lane))
-            else:
+            yield held.pop()
+            first = held.first
+            if first is None or first[0] > now:
                 heappop(fronts)
+            else:
+                heapreplace(fronts, (self._rank(lane, first), first, lane))
 
-    def _rank(self, lane: Lane, place: Place) -> datetime:
+    def _rank(self, lane: Lane, first: _Entry) -> datetime:
         """What goes first has the earliest; whatever happens, two tasks keep their order."""
-        priority = lane.priority
-        return place.due_at - priority * self._aging if priority else place.due_at
+        return first[0] - lane.priority * self._aging if lane.priority else first[0]

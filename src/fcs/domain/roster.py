@@ -141,31 +141,40 @@ class Openings:
 
     def __init__(self, members: list[_Member], rng: Random) -> None:
         self._members = members
-        self._free = {id(member): member.slots_free() for member in members}
         self._rng = rng
-        self._capable: dict[tuple[str, str], list[_Member]] = {}
+        self._capable: dict[tuple[str, str], list[_Opening]] = {}
+        self._openings = [_Opening(member) for member in members]
+        self._picked: _Opening | None = None
 
     def has_slot(self, lane: Lane) -> bool:
-        """Whether a worker that can do this lane's tasks has a slot left."""
-        return self._pick(lane) is not None
-
-    def take_slot(self, lane: Lane) -> Incarnation:
-        """Take a slot of a random capable worker; `has_slot` must have said yes."""
-        member = self._pick(lane)
-        assert member is not None, "take_slot without has_slot"
-        self._free[id(member)] -= 1
-        return member.row.incarnation
-
-    def _pick(self, lane: Lane) -> _Member | None:
+        """Whether a worker that can do this lane's tasks has a slot left; picks one."""
         key = lane.queue, lane.ty
         capable = self._capable.get(key)
         if capable is None:
-            capable = [member for member in self._members if member.can_do(*key)]
+            capable = [opening for opening in self._openings if opening.member.can_do(*key)]
             self._capable[key] = capable
         while capable:
-            index = int(self._rng.random() * len(capable))
-            if self._free[id(capable[index])] > 0:
-                return capable[index]
+            index = int(self._rng.random() * len(capable)) if len(capable) > 1 else 0
+            self._picked = capable[index]
+            if self._picked.free > 0:
+                return True
             capable[index] = capable[-1]
             capable.pop()
-        return None
+        return False
+
+    def take_slot(self) -> Incarnation:
+        """Take the slot that `has_slot` has just found."""
+        assert self._picked is not None, "take_slot without has_slot"
+        self._picked.free -= 1
+        return self._picked.incarnation
+
+
+class _Opening:
+    """The free slots of one worker."""
+
+    __slots__ = ("free", "incarnation", "member")
+
+    def __init__(self, member: _Member) -> None:
+        self.member = member
+        self.incarnation = member.row.incarnation
+        self.free = member.slots_free()

@@ -153,9 +153,11 @@ class Supervisor:
             return openings.has_slot(lane) and self._limits.allow(lane, at)
 
         assignments: list[Assignment] = []
-        for task in self._backlog.take_due(now, accept if self._limits else openings.has_slot):
-            incarnation = openings.take_slot(task.lane)
-            self._limits.take(task.id, task.lane, incarnation, at)
+        is_limited = bool(self._limits)
+        for task in self._backlog.take_due(now, accept if is_limited else openings.has_slot):
+            incarnation = openings.take_slot()
+            if is_limited:
+                self._limits.take(task.id, task.lane, incarnation, at)
             assignments.append(Assignment(task, incarnation))
             if len(assignments) == BATCH_MAX:
                 break
@@ -169,18 +171,24 @@ class Supervisor:
         return token_due_at if due_at is None else min(due_at, token_due_at)
 
     def _learn_dispatched(self, fact: Dispatched, at: float) -> None:
+        # A set of all that were accepted needs no look at each.
+        is_all = len(fact.accepted) == len(fact.assignments)
         counts = Counter(
             assignment.incarnation
             for assignment in fact.assignments
-            if assignment.task.id in fact.accepted
+            if is_all or assignment.task.id in fact.accepted
         )
         for incarnation, count in counts.items():
             self._roster.sent(incarnation, count, at)
-        self._turned_down = {
-            assignment.task.id: assignment.incarnation
-            for assignment in fact.assignments
-            if not counts[assignment.incarnation]
-        }
+        self._turned_down = (
+            {}
+            if is_all
+            else {
+                assignment.task.id: assignment.incarnation
+                for assignment in fact.assignments
+                if not counts[assignment.incarnation]
+            }
+        )
 
     def _learn_found(self, task: Waiting) -> None:
         # Somebody else was quicker, or the task was deleted: that says nothing about the worker.
@@ -192,4 +200,6 @@ class Supervisor:
 
 def refused(assignments: Sequence[Assignment], accepted: frozenset[TaskId]) -> list[Assignment]:
     """The assignments that the database did not take."""
+    if len(accepted) == len(assignments):
+        return []
     return [assignment for assignment in assignments if assignment.task.id not in accepted]
