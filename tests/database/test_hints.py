@@ -1,6 +1,7 @@
 """News rides in the statement that makes it true: who hears of what, in words that fit."""
 
 from collections import defaultdict
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.database.scene import (
@@ -19,7 +20,7 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import runs, tasks, workers
+from fcs.database import runs, sleep, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.runs import Again, Evidence
 from fcs.domain import hints
@@ -44,6 +45,74 @@ async def ears(clean: Connection) -> Ears:
     return await listen(clean, [SUPERVISOR_CHANNEL])
 
 
+@pytest.fixture
+async def sleeper(clean_url: str) -> AsyncIterator[Connection]:
+    """Another connection, on which a supervisor sleeps."""
+    async with await connect(clean_url, part="test") as sleeper:
+        assert await sleep.fall_asleep(sleeper)
+        yield sleeper
+
+
+async def test_a_supervisor_that_is_awake_is_not_rung(
+    clean: Connection, ears: Ears, sleeper: Connection
+) -> None:
+    """F-86: a notification makes commits wait for each other."""
+    await sleep.wake_up(sleeper)
+    await add_workers(clean, 7)
+    await add_running(clean, 7, 2)
+    await ears.heard()
+    await tasks.create(clean, [new(1)])
+    await runs.finish(clean, [ending(2)], "report", is_urgent=False)
+    assert await ears.heard() == []
+
+    assert await sleep.fall_asleep(sleeper)
+    await tasks.create(clean, [new(3)])
+    assert await ears.payloads() == [f"tasks {task_id(3)}"]
+
+
+async def test_who_is_told_in_a_transaction_falls_asleep_after_it(
+    clean: Connection, sleeper: Connection
+) -> None:
+    """What a sleeper was not rung for is there to be seen when it falls asleep."""
+    await sleep.wake_up(sleeper)
+    await add_workers(clean, 7)
+    await add_running(clean, 7, 1)
+    async with clean.transaction():
+        await runs.finish(clean, [ending(1)], "report", is_urgent=False)
+        assert not await sleep.fall_asleep(sleeper)
+
+    assert await sleep.fall_asleep(sleeper)
+
+
+async def test_whoever_creates_in_a_longer_transaction_rings(
+    clean: Connection, ears: Ears, sleeper: Connection
+) -> None:
+    """Nobody knows when it commits: it neither keeps a supervisor awake nor is overlooked."""
+    await sleep.wake_up(sleeper)
+    async with clean.transaction():
+        await tasks.create(clean, [new(1)])
+        assert await sleep.fall_asleep(sleeper)
+
+    assert await ears.payloads() == [f"tasks {task_id(1)}"]
+
+
+async def test_a_task_of_a_later_time_rings_whoever_is_awake(clean: Connection, ears: Ears) -> None:
+    """A look at what is due does not find it."""
+    await tasks.create(clean, [new(1, delay=60.0)])
+
+    assert await ears.payloads() == [f"tasks {task_id(1)}"]
+
+
+async def test_an_urgent_report_rings_whoever_is_awake(clean: Connection, ears: Ears) -> None:
+    await add_workers(clean, 7)
+    await add_running(clean, 7, 1)
+    await ears.heard()
+    await runs.succeed(clean, [ending(1)], "report", is_urgent=True)
+
+    assert await ears.payloads() == ["report"]
+
+
+@pytest.mark.usefixtures("sleeper")
 async def test_the_supervisor_hears_which_tasks_are_new(clean: Connection, ears: Ears) -> None:
     await tasks.create(clean, [new(1)])
     await tasks.create(clean, [new(1), new(2), new(3)])
@@ -54,6 +123,7 @@ async def test_the_supervisor_hears_which_tasks_are_new(clean: Connection, ears:
     assert set(second.ids) == {task_id(2), task_id(3)}
 
 
+@pytest.mark.usefixtures("sleeper")
 async def test_who_creates_nothing_new_rings_nobody(clean: Connection, ears: Ears) -> None:
     await add_tasks(clean, 1)
     await ears.heard()
@@ -62,6 +132,7 @@ async def test_who_creates_nothing_new_rings_nobody(clean: Connection, ears: Ear
     assert await ears.heard() == []
 
 
+@pytest.mark.usefixtures("sleeper")
 @pytest.mark.parametrize("count", [1, 2, 199, 200, 201, 1_000])
 async def test_hints_fit_and_none_is_lost(clean: Connection, ears: Ears, count: int) -> None:
     """E1: a notification of 8,000 bytes would be an error, and take the create along."""
@@ -77,6 +148,7 @@ async def test_hints_fit_and_none_is_lost(clean: Connection, ears: Ears, count: 
         assert parse_for_supervisor(hint) == Scan()
 
 
+@pytest.mark.usefixtures("sleeper")
 async def test_a_create_that_is_rolled_back_leaves_no_task_and_no_hint(
     clean: Connection, ears: Ears
 ) -> None:

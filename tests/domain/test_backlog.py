@@ -335,3 +335,49 @@ def test_lanes_are_let_go_when_there_are_far_too_many() -> None:
 
     assert len(backlog) == 1
     assert taken(backlog) == [0]
+
+
+def looked(backlog: Backlog, *tasks: Waiting, exhausted: bool = True) -> None:
+    backlog.looked_at(LANE, tasks, exhausted=exhausted)
+
+
+def test_a_look_finds_what_was_added_behind_the_bookmark() -> None:
+    """Whoever creates while the supervisor is awake does not name the task."""
+    backlog = known(waiting(1, due=-5), waiting(2, due=60))
+
+    [(lane, after)] = backlog.lanes_to_look_at(NOON - SECOND)
+    assert (lane, after.due_at) == (LANE, NOON - SECOND)
+    looked(backlog, waiting(3))
+
+    assert taken(backlog) == [1, 3]
+
+
+def test_a_look_at_what_is_known_changes_nothing() -> None:
+    backlog = known(waiting(1), waiting(2))
+    looked(backlog, waiting(1), waiting(2))
+
+    assert taken(backlog) == [1, 2]
+
+
+def test_what_a_look_has_no_room_for_is_found_by_reading_on() -> None:
+    backlog = known()
+    looked(backlog, waiting(1), waiting(2), exhausted=False)
+
+    assert taken(backlog) == [1, 2]
+    assert backlog.lanes_to_read(NOON) == [(LANE, Place(*waiting(2)[1:]))]
+
+
+def test_a_lane_that_is_being_read_far_behind_needs_no_look() -> None:
+    """What is new lies beyond its bookmark."""
+    backlog = Backlog(window=1_000, aging=AGING)
+    backlog.read(LANE, None, [waiting(1, due=-60)], exhausted=False)
+
+    assert backlog.lanes_to_look_at(NOON - SECOND) == []
+    assert backlog.lanes_to_look_at(NOON - 90 * SECOND) != []
+
+
+def test_a_look_at_a_lane_that_was_let_go_is_forgotten() -> None:
+    backlog = Backlog(window=1_000, aging=AGING)
+    looked(backlog, waiting(1))
+
+    assert taken(backlog) == []

@@ -83,7 +83,7 @@ def test_no_more_go_out_than_may_run_at_once() -> None:
     desk.find(*mail(1, 2, 3, 4, 5))
 
     assert desk.go() == [1, 2, 3]
-    assert desk.plan() == Plan(wake_at=None)
+    assert desk.plan() == Plan(wake_at=None, is_short=True)
 
 
 def test_whoever_ends_makes_room_at_once() -> None:
@@ -250,7 +250,7 @@ def test_nothing_goes_out_of_a_paused_queue_until_it_is_resumed() -> None:
     desk = LimitedDesk(QueueRules("mail", is_paused=True))
     desk.find(*mail(1, 2), waiting(3))
     assert desk.go() == [3]
-    assert desk.plan() == Plan(wake_at=None)
+    assert desk.plan() == Plan(wake_at=None, is_short=True)
 
     desk.rule()
     assert desk.go() == [1, 2]

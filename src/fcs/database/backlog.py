@@ -13,6 +13,7 @@ from fcs.domain.ids import TaskId
 
 _SQL = load("backlog")
 _HEAD = Place(datetime(1970, 1, 1, tzinfo=UTC), TaskId(UUID(int=0)))
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
 _BEFORE_ALL = Lane("", "", 0)
 
 
@@ -24,9 +25,13 @@ async def lanes(db: Connection, *, limit: int, after: Lane | None = None) -> lis
 
 
 async def read_on(
-    db: Connection, reads: Sequence[tuple[Lane, Place | None]], *, limit: int
+    db: Connection,
+    reads: Sequence[tuple[Lane, Place | None]],
+    *,
+    limit: int,
+    until: datetime = _LAST,
 ) -> list[LaneRead]:
-    """The next tasks of each lane after its place, at most `limit` of each."""
+    """The next tasks of each lane after its place that fall due by `until`, `limit` of each."""
     places = [place or _HEAD for _, place in reads]
     params = {
         "queues": [lane.queue for lane, _ in reads],
@@ -36,6 +41,7 @@ async def read_on(
         "after_due": [place.due_at for place in places],
         "after_ids": [place.id for place in places],
         "limit": limit,
+        "until": until,
     }
     found: list[list[Waiting]] = [[] for _ in reads]
     cursor = await db.execute(_SQL["read_on"], params, binary=True)

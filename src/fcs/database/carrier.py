@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, TypeAlias
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 Rows: TypeAlias = list[tuple[Any, ...]]
@@ -17,6 +18,11 @@ Rows: TypeAlias = list[tuple[Any, ...]]
 
 class Carrier(ABC):
     """A connection for code with an event loop."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether a statement surely is a transaction of its own, which is over with it."""
+        return False
 
     @abstractmethod
     async def run(self, statement: str, params: Mapping[str, str]) -> Rows:
@@ -30,6 +36,10 @@ class Carrier(ABC):
 class SyncCarrier(ABC):
     """The twin of `Carrier` for code without an event loop."""
 
+    @property
+    def is_alone(self) -> bool:
+        return False
+
     @abstractmethod
     def run(self, statement: str, params: Mapping[str, str]) -> Rows: ...
 
@@ -42,6 +52,10 @@ class PsycopgCarrier(Carrier):
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
+
+    @property
+    def is_alone(self) -> bool:
+        return is_alone(self._connection)
 
     async def run(self, statement: str, params: Mapping[str, str]) -> Rows:
         async with psycopg.AsyncCursor(self._connection, row_factory=tuple_row) as cursor:
@@ -58,12 +72,21 @@ class PsycopgSyncCarrier(SyncCarrier):
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 
+    @property
+    def is_alone(self) -> bool:
+        return is_alone(self._connection)
+
     def run(self, statement: str, params: Mapping[str, str]) -> Rows:
         with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
             return cursor.execute(statement, params).fetchall()
 
     def together(self) -> AbstractContextManager[object]:
         return self._connection.transaction()
+
+
+def is_alone(connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any]) -> bool:
+    """Whether the next statement commits by itself."""
+    return connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE
 
 
 def carrier_of(db: psycopg.AsyncConnection[Any] | Carrier) -> Carrier:

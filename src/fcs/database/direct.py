@@ -12,10 +12,10 @@ from typing import Final
 
 from psycopg import errors
 from psycopg.adapt import Transformer
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from fcs.database.carrier import Carrier, Rows
+from fcs.database.carrier import Carrier, Rows, is_alone
 from fcs.database.connect import Connection
 from fcs.database.sql import numbered
 
@@ -40,9 +40,7 @@ class Direct(Carrier):
 
     @property
     def is_alone(self) -> bool:
-        """Whether a statement surely is a transaction of its own, which is over with it."""
-        status = self.db.pgconn.transaction_status
-        return self.db.autocommit and status == TransactionStatus.IDLE
+        return is_alone(self.db)
 
     async def run(self, statement: str, params: Mapping[str, str]) -> Rows:
         known = self._known.get(statement)

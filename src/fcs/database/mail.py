@@ -8,6 +8,7 @@ from psycopg import sql
 from fcs.database.connect import Connection
 
 MAIL_MAX = 100_000
+UNDISTURBED = 0.003
 MAIL_LENGTH_MAX = 10_000_000
 """So many hints, and so long in all, are kept unread; for what is beyond, a scan stands in."""
 
@@ -54,6 +55,14 @@ class Inbox:
                 await self._arrived.wait()
         except TimeoutError:
             pass
+
+    async def nap(self, seconds: float) -> None:
+        """Wait for so long, though hints come: they are dealt with together. Of a longer nap only
+        the first milliseconds are not to be disturbed."""
+        undisturbed = min(seconds, UNDISTURBED)
+        await asyncio.sleep(max(0.0, undisturbed))
+        if seconds > undisturbed:
+            await self.wait(seconds - undisturbed)
 
     def take(self) -> list[str]:
         """All hints that came in since the last look."""

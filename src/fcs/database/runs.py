@@ -99,36 +99,57 @@ async def begin(
     return set(row[0])
 
 
-async def succeed(db: Connection, endings: Sequence[Ending], report: str) -> set[TaskId]:
+class Recorded(set[TaskId]):
+    """The tasks whose ends were recorded."""
+
+    rang = False
+    """Whether the supervisor was told."""
+
+
+async def succeed(
+    db: Connection, endings: Sequence[Ending], report: str, *, is_urgent: bool = True
+) -> Recorded:
     """As `finish`, for plain endings: it writes less."""
     params = {
         "task_ids": UuidArray(ending.task_id for ending in endings),
         "run_ids": UuidArray(ending.run_id for ending in endings),
         "report": report,
+        "is_urgent": is_urgent,
     }
     row = await (await db.execute(_SQL["succeed"], params, binary=True)).fetchone()
-    assert row is not None, "succeed always answers"
-    if row[0] is None:
-        return {ending.task_id for ending in endings}
-    return set(row[0])
+    return _recorded(endings, row)
 
 
-async def finish(db: Connection, endings: Sequence[Ending], report: str) -> set[TaskId]:
+async def finish(
+    db: Connection, endings: Sequence[Ending], report: str, *, is_urgent: bool = True
+) -> Recorded:
     """Record how runs ended; return those that were still these runs' to finish.
 
-    `report` is the worker's account of itself, sent along to the supervisor.
+    `report` is the worker's account of itself, sent along to a supervisor that sleeps; if it is
+    urgent, to one that is awake as well.
     """
     params = _endings(endings) | {
         "results": [ending.result for ending in endings],
         "levels": [ending.level for ending in endings],
         "evidence": _evidence(endings),
         "report": report,
+        "is_urgent": is_urgent,
     }
     row = await (await db.execute(_SQL["finish"], params, binary=True)).fetchone()
-    assert row is not None, "finish always answers"
-    if row[0] is None:
-        return {ending.task_id for ending in endings}
-    return set(row[0])
+    return _recorded(endings, row)
+
+
+async def report(db: Connection, report: str) -> None:
+    """Tell the supervisor how a worker is."""
+    await db.execute(_SQL["report"], {"report": report})
+
+
+def _recorded(endings: Sequence[Ending], row: tuple[Any, ...] | None) -> Recorded:
+    assert row is not None, "an end is always answered"
+    ids, rang = row
+    recorded = Recorded((ending.task_id for ending in endings) if ids is None else ids)
+    recorded.rang = rang is not None
+    return recorded
 
 
 async def retry(db: Connection, agains: Sequence[Again], report: str) -> set[RunId]:

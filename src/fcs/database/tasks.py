@@ -4,7 +4,7 @@ Every function takes the connection first, so the caller owns the transaction, a
 what the statement changed, so the caller sees a lost race.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -94,26 +94,32 @@ async def create(db: Connection | Carrier, tasks: Sequence[NewTask]) -> int:
     """Add tasks, all or none; return how many are new. One whose id is there stays as it is."""
     carrier, parts = carrier_of(db), _parts(tasks)
     if len(parts) == 1:
-        return _created(await carrier.run(_SQL["create"], parts[0]))
+        return _created(await carrier.run(_SQL["create"], _asked(parts[0], carrier.is_alone)))
     async with carrier.together():
-        return sum([_created(await carrier.run(_SQL["create"], part)) for part in parts])
+        return sum(
+            [_created(await carrier.run(_SQL["create"], _asked(part, False))) for part in parts]
+        )
 
 
 def create_sync(db: psycopg.Connection[Any] | SyncCarrier, tasks: Sequence[NewTask]) -> int:
     """The twin of `create` for code without an event loop."""
     carrier, parts = sync_carrier_of(db), _parts(tasks)
     if len(parts) == 1:
-        return _created(carrier.run(_SQL["create"], parts[0]))
+        return _created(carrier.run(_SQL["create"], _asked(parts[0], carrier.is_alone)))
     with carrier.together():
-        return sum([_created(carrier.run(_SQL["create"], part)) for part in parts])
+        return sum([_created(carrier.run(_SQL["create"], _asked(part, False))) for part in parts])
 
 
 def _created(rows: Rows) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def _parts(tasks: Sequence[NewTask]) -> list[Mapping[str, str]]:
-    """The parameters of the statements that write so many tasks: JSON, bounded in size."""
+def _asked(part: str, is_alone: bool) -> dict[str, str]:
+    return {"tasks": part, "is_alone": "true" if is_alone else "false"}
+
+
+def _parts(tasks: Sequence[NewTask]) -> list[str]:
+    """What the statements write that create so many tasks: JSON, bounded in size."""
     parts: list[list[bytes]] = [[]]
     size = 0
     for task in tasks:
@@ -123,7 +129,7 @@ def _parts(tasks: Sequence[NewTask]) -> list[Mapping[str, str]]:
             parts.append([])
             size = len(row)
         parts[-1].append(row)
-    return [{"tasks": f"[{b','.join(part).decode()}]"} for part in parts]
+    return [f"[{b','.join(part).decode()}]" for part in parts]
 
 
 def as_row(task: NewTask) -> dict[str, Any]:

@@ -14,11 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush, heapreplace, nsmallest
 from itertools import chain
+from uuid import UUID
 
 from fcs.domain.facts import Lane, Place, Waiting
+from fcs.domain.ids import TaskId
 
 _Entry = tuple[datetime, int, Waiting]
 """Due time, the id as a number, and the task."""
+
+_NO_ID = TaskId(UUID(int=0))
 
 LANE_SHARE_MIN = 64
 """However many lanes there are, each may hold this many tasks."""
@@ -159,6 +163,28 @@ class Backlog:
         """Take in the next tasks of a lane, as read from the place `after` on."""
         stretch = self._lanes.setdefault(lane, _Stretch())
         stretch.read(after, tasks, exhausted)
+        stretch.trim(self.lane_share())
+
+    def lanes_to_look_at(self, since: datetime) -> list[tuple[Lane, Place]]:
+        """The lanes where a task could have been added since a moment that reading on would not
+        find, and the place from which to look."""
+        return [
+            (lane, Place(since, _NO_ID))
+            for lane, held in self._lanes.items()
+            if not held.goes_on or (held.bookmark is not None and held.bookmark.due_at > since)
+        ]
+
+    def looked_at(self, lane: Lane, tasks: Sequence[Waiting], *, exhausted: bool) -> None:
+        """Take in what was found by a look at a lane, in order."""
+        stretch = self._lanes.get(lane)
+        if stretch is None:
+            return
+        for task in tasks:
+            stretch.add(task)
+        if not exhausted:
+            # Too many for one look: the others are found by reading on.
+            stretch.bookmark = Place(*tasks[-1][1:])
+            stretch.goes_on = True
         stretch.trim(self.lane_share())
 
     def look_further(self) -> None:

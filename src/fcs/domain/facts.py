@@ -110,6 +110,15 @@ class LaneRead:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneLookedAt:
+    """What has fallen due in a lane since a moment, in order; `exhausted` if there was no more."""
+
+    lane: Lane
+    tasks: Sequence[Waiting]
+    exhausted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorkersSurveyed:
     """All workers that are there."""
 
@@ -169,6 +178,7 @@ Fact = (
     TasksFound
     | LanesListed
     | LaneRead
+    | LaneLookedAt
     | WorkersSurveyed
     | WorkerReported
     | Dispatched

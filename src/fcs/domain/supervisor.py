@@ -21,6 +21,7 @@ from fcs.domain.facts import (
     HeldAsked,
     HeldCounted,
     Lane,
+    LaneLookedAt,
     LaneRead,
     LanesListed,
     Place,
@@ -36,7 +37,7 @@ from fcs.domain.limits import Limits
 from fcs.domain.roster import Roster
 from fcs.domain.settings import Settings
 
-BATCH_MAX = 250
+BATCH_MAX = 500
 """Assignments in one plan. A worker's slots are filled in several steps, so that supervisor, worker
 and Postgres each have a batch in hand at the same time."""
 
@@ -55,6 +56,9 @@ class Plan:
 
     wake_at: datetime | None = None
     """When the next known task falls due, or may start; `None`: only a fact can help."""
+
+    is_short: bool = False
+    """Whether tasks are due for which there is no slot, or that a limit holds back."""
 
     @property
     def is_empty(self) -> bool:
@@ -95,6 +99,8 @@ class Supervisor:
                 self._backlog.list_lanes(fact.lanes)
             case LaneRead():
                 self._backlog.read(fact.lane, fact.after, fact.tasks, exhausted=fact.exhausted)
+            case LaneLookedAt():
+                self._backlog.looked_at(fact.lane, fact.tasks, exhausted=fact.exhausted)
             case WorkersSurveyed():
                 self._roster.survey(fact.workers, at)
                 self._limits.stir_all()
@@ -122,6 +128,10 @@ class Supervisor:
         """Something was added that no hint names."""
         self._backlog.look_further()
 
+    def to_look_at(self, since: datetime) -> list[tuple[Lane, Place]]:
+        """Where to look for what was added since a moment and is due, and from which place on."""
+        return self._backlog.lanes_to_look_at(since)
+
     def start_over(self) -> None:
         """Read the backlog from its head, and count permits anew, for what no hint told."""
         self._backlog.start_over()
@@ -138,30 +148,37 @@ class Supervisor:
     def plan(self, now: datetime, *, at: float) -> Plan:
         """Decide what to do at the database's time `now`, the local moment `at`."""
         self._limits.begin_plan()
+        assignments, is_short = self._assign(now, at)
         return Plan(
-            assignments=self._assign(now, at),
+            assignments=assignments,
+            is_short=is_short,
             reads=self.plan_reads(now),
             count=self._limits.to_count(),
             ask=self._limits.to_ask(),
             wake_at=self._next_wake(now, at),
         )
 
-    def _assign(self, now: datetime, at: float) -> list[Assignment]:
+    def _assign(self, now: datetime, at: float) -> tuple[list[Assignment], bool]:
+        """Assignments, and whether a task was left for want of a slot or of a permit."""
         openings = self._roster.openings(at, self._rng)
+        is_limited, is_short = bool(self._limits), False
 
         def accept(lane: Lane) -> bool:
-            return openings.has_slot(lane) and self._limits.allow(lane, at)
+            nonlocal is_short
+            if openings.has_slot(lane) and (not is_limited or self._limits.allow(lane, at)):
+                return True
+            is_short = True
+            return False
 
         assignments: list[Assignment] = []
-        is_limited = bool(self._limits)
-        for task in self._backlog.take_due(now, accept if is_limited else openings.has_slot):
+        for task in self._backlog.take_due(now, accept):
             incarnation = openings.take_slot()
             if is_limited:
                 self._limits.take(task.id, task.lane, incarnation, at)
             assignments.append(Assignment(task, incarnation))
             if len(assignments) == BATCH_MAX:
                 break
-        return assignments
+        return assignments, is_short
 
     def _next_wake(self, now: datetime, at: float) -> datetime | None:
         due_at, token_at = self._backlog.next_due_at(now), self._limits.next_token_at()

@@ -8,10 +8,10 @@ compare-and-set; the losers' work is merely wasted.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
-from fcs.database import backlog, creation, queues, settling, tasks, workers
+from fcs.database import backlog, creation, queues, settling, sleep, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.hearing import NO_HINTS, hears
 from fcs.database.line import is_passing
@@ -26,6 +26,7 @@ from fcs.domain.facts import (
     HeldAsked,
     HeldCounted,
     Lane,
+    LaneLookedAt,
     LanesListed,
     Place,
     QueuesRead,
@@ -47,8 +48,18 @@ from fcs.domain.hints import (
 from fcs.domain.ids import Incarnation, TaskId, WorkerId
 from fcs.domain.lease import LeaseWatch
 from fcs.domain.pace import Pace
+from fcs.domain.rest import (
+    LIST_INTERVAL,
+    LOOK_MAX,
+    LOOK_SHARE,
+    NAP,
+    OVERLAP,
+    OVERLAP_LAST,
+    Next,
+    Rest,
+)
 from fcs.domain.settings import Settings
-from fcs.domain.supervisor import Supervisor, refused
+from fcs.domain.supervisor import Plan, Supervisor, refused
 from fcs.supervisor import firing, upkeep
 
 log = logging.getLogger(__name__)
@@ -56,6 +67,9 @@ log = logging.getLogger(__name__)
 LANES_MAX = 5_000
 RESCAN_SHARE = 0.02
 """A rescan may take this share of the time: with a long head of dead rows it comes less often."""
+
+CLOCK_ERROR = timedelta(seconds=1)
+"""By no more than this the database's clock is ahead of what is thought here."""
 
 FORGET_INTERVAL = 60.0
 FORGET_MAX = 1_000
@@ -104,6 +118,8 @@ class Session:
 
     _db: Connection
     _mail: Connection
+    _bed: Connection | None = None
+    """Holds the lock of who sleeps and is rung; none where no hint arrives."""
 
     def __init__(self, settings: Settings, *, rng: Random, at: Callable[[], float]) -> None:
         self._settings = settings
@@ -119,6 +135,8 @@ class Session:
         self._next_fire = self._next_settle = at()
         self._next_poll = float("inf")
         self._pace = Pace(settings.poll_interval)
+        self._rest = Rest()
+        self._next_look = self._next_listing = at()
         self._is_unsettled = False
         self._garbage = 0
         self._garbage_logged = -GARBAGE_LOG_INTERVAL
@@ -133,6 +151,8 @@ class Session:
         if await hears(self._mail, url, direct=direct):
             await listen(self._mail, SUPERVISOR_CHANNEL)
             group.create_task(self._inbox.receive(self._mail))
+            self._bed = await connect(direct or url, part="supervisor sleep")
+            self._open.append(self._bed)
             log.info("supervisor ready")
         else:
             self._next_poll = self._at()
@@ -149,20 +169,52 @@ class Session:
             await self._keep_times()
             if self._is_unsettled:
                 await self._settle()
+            if self._bed and not self._rest.is_asleep:
+                # Those who create tasks now do not ring.
+                await self._look_around()
             at = self._at()
             plan = self._supervisor.plan(self._clock.now(at), at=at)
-            # In this order: what is being handed out must not be read as waiting once more.
-            if plan.assignments:
-                self._pace.found()
-                await self._dispatch(plan.assignments)
-            if plan.reads:
-                await self._read_on(plan.reads)
-            if plan.count:
-                await self._count(plan.count)
-            if plan.ask:
-                await self._ask(plan.ask)
-            if plan.is_empty:
-                await self._inbox.wait(self._until_next(plan.wake_at))
+            await self._carry_out(plan)
+            await self._pause(plan)
+
+    async def _carry_out(self, plan: Plan) -> None:
+        # In this order: what is being handed out must not be read as waiting once more.
+        if plan.assignments:
+            self._pace.found()
+            await self._dispatch(plan.assignments)
+        if plan.reads:
+            await self._read_on(plan.reads)
+        if plan.count:
+            await self._count(plan.count)
+        if plan.ask:
+            await self._ask(plan.ask)
+
+    async def _pause(self, plan: Plan) -> None:
+        wait = self._until_next(plan.wake_at)
+        if self._bed is None:
+            await self._inbox.wait(wait if plan.is_empty else 0)
+            return
+        match self._rest.after_round(plan):
+            case Next.GO_ON:
+                await self._inbox.wait(0)
+            case Next.NAP:
+                await self._inbox.nap(min(self._rest.nap, wait))
+            case Next.FALL_ASLEEP:
+                await self._fall_asleep(self._bed)
+            case Next.SLEEP:
+                await self._inbox.wait(wait)
+            case Next.WAKE_UP:
+                await sleep.wake_up(self._bed)
+                self._rest.is_asleep = False
+
+    async def _fall_asleep(self, bed: Connection) -> None:
+        if not await sleep.fall_asleep(bed):
+            self._rest.could_not_fall_asleep()
+            return
+        self._rest.is_asleep = True
+        # What came before did not ring.
+        await self._list_lanes()
+        await self._look_at_lanes(OVERLAP_LAST)
 
     async def _hear(self) -> None:
         named: list[TaskId] = []
@@ -201,10 +253,35 @@ class Session:
 
     async def _look_further(self) -> None:
         self._supervisor.look_further()
+        await self._list_lanes()
+        await self._look_at_lanes(OVERLAP_LAST)
+
+    async def _look_around(self) -> None:
+        """See what has been added without a ring, as often as the time it takes allows."""
+        if (began := self._at()) >= self._next_listing:
+            await self._list_lanes()
+            took = self._at() - began
+            self._next_listing = self._at() + max(LIST_INTERVAL, took / LOOK_SHARE)
+        if (began := self._at()) >= self._next_look:
+            await self._look_at_lanes(OVERLAP)
+            took = self._at() - began
+            self._next_look = self._at() + max(NAP, took / LOOK_SHARE)
+
+    async def _list_lanes(self) -> None:
         lanes = await backlog.lanes(self._db, limit=LANES_MAX, after=self._lanes_after)
         # Those that did not fit in come at the next look, and after the last the first again.
         self._lanes_after = lanes[-1] if len(lanes) == LANES_MAX else None
         self._supervisor.learn(LanesListed(lanes), at=self._at())
+
+    async def _look_at_lanes(self, overlap: float) -> None:
+        now = self._clock.now(self._at())
+        looks = self._supervisor.to_look_at(now - timedelta(seconds=overlap))
+        if not looks:
+            return
+        until = now + CLOCK_ERROR
+        for found in await backlog.read_on(self._db, looks, limit=LOOK_MAX, until=until):
+            seen = LaneLookedAt(found.lane, found.tasks, found.exhausted)
+            self._supervisor.learn(seen, at=self._at())
 
     async def _settle(self) -> None:
         """One step; what is left waits its turn, for others want to be served as well."""

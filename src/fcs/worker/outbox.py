@@ -5,12 +5,13 @@ Whatever ends while one batch is on its way makes the next batch.
 
 import asyncio
 import logging
+from contextlib import suppress
 from random import Random
 
 from fcs.database import runs
 from fcs.database.connect import Connection
 from fcs.database.line import Line, is_refusal
-from fcs.database.runs import Again, Ending
+from fcs.database.runs import Again, Ending, Recorded
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.task import Status
 from fcs.domain.text import safe_text
@@ -19,6 +20,10 @@ from fcs.worker.slots import Slots
 log = logging.getLogger(__name__)
 
 BATCH_MAX = 2_000
+
+LULL = 0.05
+"""Seconds without an end, after which the supervisor is told of slots that are free and that were
+not worth a ring."""
 
 
 class Outbox:
@@ -53,7 +58,7 @@ class Outbox:
         """Send until cancelled."""
         try:
             while True:
-                await self._arrived.wait()
+                await self._wait()
                 self._arrived.clear()
                 while self._endings:
                     await self._send(self._endings[:BATCH_MAX])
@@ -64,6 +69,24 @@ class Outbox:
     async def flushed(self) -> None:
         """Wait until everything is accepted."""
         await self._empty.wait()
+
+    async def _wait(self) -> None:
+        if self._slots.untold:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LULL):
+                    await self._arrived.wait()
+                return
+            await self._tell()
+        await self._arrived.wait()
+
+    async def _tell(self) -> None:
+        untold = self._slots.untold
+
+        async def tell(db: Connection) -> None:
+            await runs.report(db, self._slots.report())
+
+        await self._line.carry_out(tell)
+        self._slots.told(untold)
 
     async def _send(self, batch: list[Ending | Again]) -> None:
         await self._deliver(batch)
@@ -125,21 +148,26 @@ class Outbox:
         return [again for again in agains if again.run_id not in returned]
 
     async def _finish(self, endings: list[Ending]) -> None:
+        untold, is_urgent = self._slots.untold, self._slots.is_urgent
         plain = [ending for ending in endings if ending.is_plain]
         others = [ending for ending in endings if not ending.is_plain]
 
-        async def succeed(db: Connection) -> set[TaskId]:
-            return await runs.succeed(db, plain, self._slots.report())
+        async def succeed(db: Connection) -> Recorded:
+            return await runs.succeed(db, plain, self._slots.report(), is_urgent=is_urgent)
 
-        async def finish(db: Connection) -> set[TaskId]:
-            return await runs.finish(db, others, self._slots.report())
+        async def finish(db: Connection) -> Recorded:
+            return await runs.finish(db, others, self._slots.report(), is_urgent=is_urgent)
 
         async def record_late(db: Connection) -> set[TaskId]:
             return await runs.record_late(db, missing)
 
-        finished = await self._line.carry_out(succeed) if plain else set()
+        finished = await self._line.carry_out(succeed) if plain else Recorded()
         if others:
-            finished |= await self._line.carry_out(finish)
+            others_finished = await self._line.carry_out(finish)
+            finished |= others_finished
+            finished.rang |= others_finished.rang
+        if finished.rang:
+            self._slots.told(untold)
         if len(finished) < len(endings):
             missing = [ending for ending in endings if ending.task_id not in finished]
             # Accepted by an earlier sending whose answer was lost, or no longer ours to say.

@@ -22,6 +22,8 @@ class Slots:
         self.reserved = 0
         """Slots kept for tasks on their way to begin; the supervisor counts those as sent."""
         self.account: Account = (0, 0, 0)
+        self.untold = 0
+        """Bodies that have ended since the supervisor was last told."""
 
     @property
     def free(self) -> int:
@@ -49,6 +51,17 @@ class Slots:
         """A body ended."""
         no, busy, taken = self.account
         self.account = (no + 1, busy - 1, taken)
+        self.untold += 1
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether the supervisor is to be told, though it be busy: half of the slots have become
+        free."""
+        return 2 * self.untold >= self.total
+
+    def told(self, ended: int) -> None:
+        """The supervisor was told of so many of the ends."""
+        self.untold -= ended
 
     def report(self) -> str:
         """The account as a hint."""

@@ -55,7 +55,7 @@ select queue, ty, priority, limit_key from lane offset 1 limit %(limit)s;
 
 -- name: read_on
 -- The next tasks of some lanes after their bookmarks, in the order in which they fall due.
--- Scheduled ones come too: the first of them tells when to look again.
+-- Scheduled ones come too, if nothing else is asked for: the first of them tells when to look again.
 select lane.no, task.id, task.due_at
   from unnest(
            %(queues)s::text[],
@@ -74,6 +74,7 @@ select lane.no, task.id, task.due_at
                 and tasks.priority = lane.priority
                 and tasks.limit_key = lane.limit_key
                 and (tasks.due_at, tasks.id) > (lane.after_due, lane.after_id)
+                and tasks.due_at <= %(until)s
            order by due_at, id
               limit %(limit)s
        ) as task;

@@ -38,7 +38,8 @@ select case
 
 -- name: succeed
 -- Record runs that returned and left nothing behind, which are most; report the free slots in the
--- same breath. Answers with those that were recorded, or null where it was all of them.
+-- same breath, if that is urgent or somebody sleeps. Answers with those that were recorded, or
+-- null where it was all of them, and with null where nobody was rung.
 with durable as (select fcs.durably(), fcs.now() as now),
 ended as (
     select ended.*, now
@@ -64,11 +65,14 @@ select case
            when (select count(*) from finished) < cardinality(%(task_ids)b::uuid[])
            then array(select id from finished)
        end as task_ids,
-       pg_notify('fcs_supervisor', %(report)s::text);
+       case
+           when %(is_urgent)s::boolean or fcs.must_ring()
+           then pg_notify('fcs_supervisor', %(report)s::text)
+       end;
 
 -- name: finish
--- Record how runs ended that have more to say, and report the free slots in the same breath. Answers with those that
--- were recorded, or null where it was all of them. `evidence` is for the few runs that leave
+-- Record how runs ended that have more to say, and report as `succeed` does. Answers with those
+-- that were recorded, or null where it was all of them. `evidence` is for the few runs that leave
 -- more behind than a line.
 with durable as (select fcs.durably(), fcs.now() as now),
 ended as (
@@ -124,7 +128,14 @@ select case
            when (select count(*) from finished) < cardinality(%(task_ids)b::uuid[])
            then array(select id from finished)
        end as task_ids,
-       pg_notify('fcs_supervisor', %(report)s::text);
+       case
+           when %(is_urgent)s::boolean or fcs.must_ring()
+           then pg_notify('fcs_supervisor', %(report)s::text)
+       end;
+
+-- name: report
+-- Tell the supervisor how a worker is.
+select pg_notify('fcs_supervisor', %(report)s::text);
 
 -- name: retry
 -- Let tasks run again, later: an attempt is left, or the body asked for another time. Nothing

@@ -11,9 +11,9 @@
 -- waits in a circle.
 
 -- name: create
--- Add tasks and tell the supervisor. News rides in the statement that makes it true, so nobody
--- hears of a task that was rolled back. One JSON parameter, so that every driver can send it;
--- an id that is already there is the same create sent twice.
+-- Add tasks, and ring a supervisor that sleeps; one that is awake for tasks that fall due later or
+-- are part of a longer transaction. Nobody hears of a task that was rolled back. Its parameters are
+-- text, so that every driver can send them; an id that is there already is the same create again.
 with durable as (select fcs.durably(), fcs.now() as now),
 wanted as (
     select wanted.*, now
@@ -52,13 +52,16 @@ created as (
                 greatest(scheduled_at, now + make_interval(secs => delay), now)
            from wanted
     on conflict (id) do nothing
-      returning id
+      returning id, due_at
 )
 select count(*) as created,
-       pg_notify(
-           'fcs_supervisor',
-           case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end
-       )
+       case
+           when case when %(is_alone)s::boolean and max(due_at) <= fcs.now() then fcs.must_ring() else true end
+           then pg_notify(
+               'fcs_supervisor',
+               case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end
+           )
+       end
   from created
 having count(*) > 0;
 

@@ -1,0 +1,17 @@
+"""The sleep of a supervisor: one function for each statement of `queries/sleep.sql`."""
+
+from fcs.database.connect import Connection
+from fcs.database.sql import load
+
+_SQL = load("sleep")
+
+
+async def fall_asleep(db: Connection) -> bool:
+    """Ask to be rung. Look once more afterwards: what came before did not ring."""
+    row = await (await db.execute(_SQL["fall_asleep"])).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def wake_up(db: Connection) -> None:
+    """Ask not to be rung."""
+    await db.execute(_SQL["wake_up"])
