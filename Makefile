@@ -20,10 +20,10 @@ docs: ## draw the life of a task into ARCHITECTURE.md anew
 	@$(env) "$$python" tools/diagram.py
 
 bench: ## every bar of the budget, measured on a Postgres of its own
-	@$(env) PYTHONPATH=. "$$python" -m bench
+	@$(env) "$$python" -m bench
 
 growth: env = python=$$(sh tools/environment.sh up,dev,bench) && PATH="$$(dirname "$$python"):$$PATH" &&
 growth: ## how cost grows with tasks, workers, backlog and payload, with plots
-	@$(env) PYTHONPATH=. "$$python" -m bench growth
+	@$(env) "$$python" -m bench growth
 
 .PHONY: check lint fix test nightly docs bench growth

@@ -1,6 +1,7 @@
 """P3: how fast one process creates tasks: one by one, by 32 callers, in bulk."""
 
 from collections.abc import AsyncIterator
+from statistics import median
 
 from bench.bar import AtLeast, Bar, Reported, Sample
 from bench.peers import measures as peers
@@ -12,16 +13,28 @@ INSERT, COPY = "raw insert and commit", "raw COPY"
 
 
 async def enqueue(stage: Stage) -> AsyncIterator[Sample]:
-    """Each in a scratch database of its own; every create is durable before it is answered."""
-    few, many = stage.size(5_000, small=200), stage.size(10_000, small=500)
+    """Each takes its turns with its yardstick, as single turns are short and the weather changes.
+
+    Every create is durable before it is answered.
+    """
+    few, many = stage.size(1_000, small=100), stage.size(10_000, small=500)
+    turns = stage.size(5, small=2)
     async with stage.database() as url:
-        yield Sample(INSERT, "/s", await raw.insert_rate(url, few))
-        yield Sample(ONE, "/s", await measures.enqueue_rate(url, few))
+        pairs = [
+            (await raw.insert_rate(url, few), await measures.enqueue_rate(url, few))
+            for _ in range(turns)
+        ]
+        for name, rates in zip((INSERT, ONE), zip(*pairs, strict=True), strict=True):
+            yield Sample(name, "/s", median(rates))
     async with stage.database() as url:
-        yield Sample(TOGETHER, "/s", await measures.enqueue_together_rate(url, 8 * few))
+        yield Sample(TOGETHER, "/s", await measures.enqueue_together_rate(url, 40 * few))
     async with stage.database() as url:
-        yield Sample(COPY, "/s", await raw.copy_rate(url, many))
-        yield Sample(MANY, "/s", await measures.enqueue_many_rate(url, many))
+        pairs = [
+            (await raw.copy_rate(url, many), await measures.enqueue_many_rate(url, many))
+            for _ in range(turns)
+        ]
+        for name, rates in zip((COPY, MANY), zip(*pairs, strict=True), strict=True):
+            yield Sample(name, "/s", median(rates))
 
 
 BAR = Bar(
