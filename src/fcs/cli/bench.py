@@ -122,6 +122,11 @@ class OnTerminal:
     def done(self, count: int, of: int) -> None:
         self._move_to((self._begun - 1) * PARTS + PARTS * count // of, self._bar.current_item)
 
+    @property
+    def position(self) -> int:
+        """So many parts are done."""
+        return self._bar.pos
+
     def close(self) -> None:
         self._bar.render_finish()
 
