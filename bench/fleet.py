@@ -24,11 +24,11 @@ PROCESSES = 2
 
 
 @asynccontextmanager
-async def fleet(url: str, tally: Tally, *, workers: int, slots: int) -> AsyncIterator[list[int]]:
+async def fleet(
+    url: str, tally: Tally, *, workers: int, slots: int, module: str = "bench.fleet"
+) -> AsyncIterator[list[int]]:
     """So many workers with so many slots in all, registered; yields the process ids."""
-    command = [
-        sys.executable, "-m", "bench.fleet", str(workers // PROCESSES), str(slots // workers)
-    ]  # fmt: skip
+    command = [sys.executable, "-m", module, str(workers // PROCESSES), str(slots // workers)]
     environment = {**os.environ, **tally.environment, "FCS_DATABASE": url}
     started = [
         await asyncio.create_subprocess_exec(*command, env=environment) for _ in range(PROCESSES)

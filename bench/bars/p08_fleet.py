@@ -12,6 +12,7 @@ from bench.tally import open_tally
 from fcs.node.bench import cluster
 
 SLOTS = 20_000
+CROWDS = (10, 200, 1_000)
 LOOK_AGAIN = 0.002
 
 
@@ -51,14 +52,43 @@ async def _drain(stage: Stage, workers: int) -> AsyncIterator[Sample]:
         yield Sample(f"{workers} workers, CPU of the {role}", "µs/task", cpu / count * 1e6)
 
 
+async def crowd(stage: Stage) -> AsyncIterator[Sample]:
+    """Simulated workers, up to a thousand: how many tasks they end in so many seconds."""
+    seconds = stage.size(10, small=1)
+    for workers in CROWDS:
+        async with stage.database() as url:
+            await backlog.fill(url, stage.size(400_000, small=20_000))
+            with open_tally() as tally:
+                async with (
+                    fleet(
+                        url,
+                        tally,
+                        workers=stage.size(workers, small=4),
+                        slots=SLOTS,
+                        module="bench.simulated",
+                    ) as processes,
+                    cluster.supervisor(url) as supervisor,
+                    stage.account(url, workers=processes, supervisor=supervisor) as account,
+                ):
+                    while not tally.total():
+                        await asyncio.sleep(LOOK_AGAIN)
+                    await asyncio.sleep(seconds)
+                    ended = tally.total()
+        yield Sample(f"{workers} simulated workers", "/s", ended / seconds)
+        server = account.cpu["server"] / ended * 1e6
+        yield Sample(f"{workers} simulated workers, CPU of the server", "µs/task", server)
+
+
 BAR = Bar(
     "P8",
     "200 workers against 10, the same number of slots in all",
-    [drain_by_ten, drain_by_two_hundred],
+    [drain_by_ten, drain_by_two_hundred, crowd],
     [
         AtLeast("drain by 200 workers", "drain by 10 workers", 0.9),
         Within("notifying commits of 200 workers", 200),
         Reported("notifying commits of 10 workers"),
         Reported("200 workers, CPU of the server", "10 workers, CPU of the server"),
+        Reported("200 simulated workers", "10 simulated workers"),
+        Reported("1000 simulated workers", "10 simulated workers"),
     ],
 )
