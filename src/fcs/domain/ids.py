@@ -20,6 +20,7 @@ RunId = NewType("RunId", UUID)
 ENTROPY_BYTES = 10
 
 _FROM_TEXT: Final = msgspec.json.Decoder(list[UUID])
+_ONE_FROM_BYTES: Final = msgspec.msgpack.Decoder(UUID)
 _FROM_BYTES: Final = msgspec.msgpack.Decoder(list[UUID])
 _ARRAY, _SIXTEEN_BYTES = b"\xdd", b"\xc4\x10"
 """How MessagePack begins an array, and a piece of binary data of that length."""
@@ -32,7 +33,9 @@ def uuid7(unix_ms: int, entropy: bytes) -> UUID:
     """
     random = int.from_bytes(entropy[:ENTROPY_BYTES], "big")
     high, low = random >> 68, random & ((1 << 62) - 1)
-    return UUID(int=(unix_ms << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)
+    id = (unix_ms << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low
+    # Read by msgspec, which takes a quarter of the time of `UUID(int=...)`.
+    return _ONE_FROM_BYTES.decode(_SIXTEEN_BYTES + id.to_bytes(16, "big"))
 
 
 def read_ids(text: str) -> list[UUID]:

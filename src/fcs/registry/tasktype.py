@@ -204,6 +204,14 @@ class TaskType:
         return shown
 
     def _by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if DISCRIMINATOR in kwargs:
+            raise invalid_arguments(
+                self.name,
+                ValueError(f"Object contains unknown field `{DISCRIMINATOR}`"),
+                self._fields,
+            )
+        if not args:
+            return kwargs
         if len(args) > len(self._positional):
             raise InvalidArguments(
                 f"Task type {self.name!r} takes {len(self._positional)} arguments by position;"
@@ -214,12 +222,6 @@ class TaskType:
             raise InvalidArguments(
                 f"Task type {self.name!r}: argument {name!r} was given twice.",
                 problems=[Problem(pointer(name), "was given by position and by name")],
-            )
-        if DISCRIMINATOR in kwargs:
-            raise invalid_arguments(
-                self.name,
-                ValueError(f"Object contains unknown field `{DISCRIMINATOR}`"),
-                self._fields,
             )
         return values | kwargs
 
