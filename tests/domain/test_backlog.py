@@ -115,6 +115,15 @@ def test_what_is_due_waits_for_a_slot_and_not_for_the_clock() -> None:
     assert known(waiting(1)).next_due_at(NOON) is None
 
 
+def test_how_many_are_due_is_told_by_the_ends_of_lanes() -> None:
+    backlog = known(waiting(1, due=-2), waiting(2, due=-1), Waiting(OTHER, NOON, task_id(3)))
+    assert backlog.due_at_least(NOON) == 3
+
+    # Its end is not due: how many of this lane are is left open.
+    backlog.add(waiting(4, due=60))
+    assert backlog.due_at_least(NOON) == 1
+
+
 def test_a_lane_that_nobody_serves_does_not_block_another() -> None:
     backlog = known(waiting(1, lane=URGENT), waiting(2, due=-9, lane=OTHER), waiting(3))
 

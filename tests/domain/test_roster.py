@@ -8,7 +8,7 @@ from tests.domain.samples import LANE, Worker
 
 from fcs.domain.facts import Lane, WorkerReported
 from fcs.domain.ids import Incarnation
-from fcs.domain.roster import FORGED_BEATS, SKIP_FOR, STRIKES_MAX, Openings, Roster
+from fcs.domain.roster import FORGED_BEATS, SHARE_MAX, SKIP_FOR, STRIKES_MAX, Openings, Roster
 
 
 def roster_of(*workers: Worker, at: float = 0) -> Roster:
@@ -346,6 +346,41 @@ def test_choice_is_random_among_the_unoccupied_and_reaches_them_all() -> None:
 
     assert set(first) == {worker.incarnation for worker in workers[1:]}
     assert min(first.values()) > 850
+
+
+def in_order(roster: Roster, tasks: int, *, due: int) -> list[Incarnation]:
+    """Who is given so many tasks, of at least `due` that there are."""
+    openings = roster.openings(0, Random(1), due=due)
+    return [taken(openings, LANE) for _ in range(tasks)]
+
+
+@pytest.mark.parametrize(("due", "share"), [(0, 1), (3, 1), (80, 20), (1_000_000, SHARE_MAX)])
+def test_where_tasks_are_many_a_worker_gets_an_even_share_of_them_in_a_row(
+    due: int, share: int
+) -> None:
+    """Each batch costs its worker a statement and a commit, however small it is."""
+    given = in_order(roster_of(*(Worker(n, slots=1_000) for n in range(4))), 400, due=due)
+
+    batches = [set(given[start : start + share]) for start in range(0, 400, share)]
+    assert all(len(batch) == 1 for batch in batches)
+    assert len(set(given)) == 4
+
+
+def test_an_even_share_exceeds_nobody_s_slots() -> None:
+    workers = [Worker(n, slots=3) for n in range(4)]
+
+    given = Counter(in_order(roster_of(*workers), 12, due=80))
+
+    assert given == {worker.incarnation: 3 for worker in workers}
+
+
+def test_shares_are_kept_where_types_take_turns() -> None:
+    workers = [Worker(n, slots=1_000, types=("foo", "baz")) for n in range(4)]
+    openings = roster_of(*workers).openings(0, Random(1), due=80)
+
+    given = [(taken(openings, LANE), taken(openings, LANE._replace(ty="foo"))) for _ in range(20)]
+
+    assert len({first for first, _ in given}) == len({second for _, second in given}) == 1
 
 
 def test_slots_of_one_moment_are_shared_by_all_lanes() -> None:

@@ -217,6 +217,12 @@ class Backlog:
         firsts = (held.first for held in self._lanes.values())
         return min((first[0] for first in firsts if first and first[0] > now), default=None)
 
+    def due_at_least(self, now: datetime) -> int:
+        """How many tasks are due, as far as a look at the end of each lane tells."""
+        return sum(
+            len(held.line) for held in self._lanes.values() if held.line and held.line[-1][0] <= now
+        )
+
     def take_due(self, now: datetime, accept: Callable[[Lane], bool]) -> Iterator[Waiting]:
         """Yield due tasks in order, as long as `accept` takes them.
 

@@ -17,6 +17,9 @@ STRIKES_MAX = 3
 SKIP_FOR = 30.0
 """Seconds for which such a worker is skipped."""
 
+SHARE_MAX = 50
+"""So many tasks in a row go to one worker at the most; more of them gain nothing."""
+
 FORGED_BEATS = 3
 """A report that is ahead of the worker's own row for this many beats is not the worker's."""
 
@@ -131,30 +134,60 @@ class Roster:
             if member.under_way() and at - member.moved_at >= patience
         ]
 
-    def openings(self, at: float, rng: Random) -> "Openings":
-        """The free slots as they are now, to be given out."""
-        return Openings([m for m in self._members.values() if m.is_open(at)], rng)
+    def openings(self, at: float, rng: Random, *, due: int = 0) -> "Openings":
+        """The free slots as they are now, to be given out to at least `due` tasks."""
+        members = [m for m in self._members.values() if m.is_open(at)]
+        return Openings(members, rng, share=due // max(1, len(members)))
 
 
 class Openings:
-    """Free slots of one moment, given out at random among the unoccupied workers."""
+    """Free slots of one moment, given out at random among the unoccupied workers.
 
-    def __init__(self, members: list[_Member], rng: Random) -> None:
-        self._members = members
+    Where there are more tasks than workers, a worker gets up to `share` of them in a row, an even
+    one: what it is sent at once it begins at once, by one statement and one commit.
+    """
+
+    def __init__(self, members: list[_Member], rng: Random, *, share: int) -> None:
         self._rng = rng
-        self._capable: dict[tuple[str, str], list[_Opening]] = {}
+        self._share = min(share, SHARE_MAX)
         self._openings = [_Opening(member) for member in members]
-        self._picked: _Opening | None = None
+        self._choices: dict[tuple[str, str], _Choice] = {}
+        self._choice: _Choice | None = None
 
     def has_slot(self, lane: Lane) -> bool:
         """Whether a worker that can do this lane's tasks has a slot left; picks one."""
         key = lane.queue, lane.ty
-        capable = self._capable.get(key)
-        if capable is None:
+        choice = self._choices.get(key)
+        if choice is None:
             capable = [opening for opening in self._openings if opening.member.can_do(*key)]
-            self._capable[key] = capable
+            choice = self._choices[key] = _Choice(capable)
+        self._choice = choice
+        return choice.may_go_on(self._share) or choice.pick(self._rng)
+
+    def take_slot(self) -> Incarnation:
+        """Take the slot that `has_slot` has just found."""
+        assert self._choice is not None, "take_slot without has_slot"
+        return self._choice.take()
+
+
+class _Choice:
+    """The workers that can do tasks of some type in some queue, and the one that was picked."""
+
+    __slots__ = ("_capable", "_in_a_row", "_picked")
+
+    def __init__(self, capable: list["_Opening"]) -> None:
+        self._capable = capable
+        self._picked: _Opening | None = None
+        self._in_a_row = 0
+
+    def may_go_on(self, share: int) -> bool:
+        return self._in_a_row < share and self._picked is not None and self._picked.free > 0
+
+    def pick(self, rng: Random) -> bool:
+        capable = self._capable
+        self._in_a_row = 0
         while capable:
-            index = int(self._rng.random() * len(capable)) if len(capable) > 1 else 0
+            index = int(rng.random() * len(capable)) if len(capable) > 1 else 0
             self._picked = capable[index]
             if self._picked.free > 0:
                 return True
@@ -162,10 +195,10 @@ class Openings:
             capable.pop()
         return False
 
-    def take_slot(self) -> Incarnation:
-        """Take the slot that `has_slot` has just found."""
-        assert self._picked is not None, "take_slot without has_slot"
+    def take(self) -> Incarnation:
+        assert self._picked is not None, "take without pick"
         self._picked.free -= 1
+        self._in_a_row += 1
         return self._picked.incarnation
 
 

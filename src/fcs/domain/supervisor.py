@@ -160,7 +160,7 @@ class Supervisor:
 
     def _assign(self, now: datetime, at: float) -> tuple[list[Assignment], bool]:
         """Assignments, and whether a task was left for want of a slot or of a permit."""
-        openings = self._roster.openings(at, self._rng)
+        openings = self._roster.openings(at, self._rng, due=self._backlog.due_at_least(now))
         is_limited, is_short = bool(self._limits), False
 
         def accept(lane: Lane) -> bool:
