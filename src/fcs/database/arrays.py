@@ -20,7 +20,7 @@ class UuidArray:
     """A `uuid[]` in Postgres' binary form: dimensions, no nulls, type, size, lower bound."""
 
     def __init__(self, ids: Iterable[UUID]) -> None:
-        elements = [id.bytes for id in ids]
+        elements = [id.int.to_bytes(16) for id in ids]
         head = (
             pack("!iiIii", 1, 0, _UUID, len(elements), 1) if elements else pack("!iiI", 0, 0, _UUID)
         )

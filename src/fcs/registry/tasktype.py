@@ -152,7 +152,7 @@ class TaskType:
                 problems=error.problems,
             ) from None
 
-    def bind(self, args: bytes) -> dict[str, Any]:
+    def bind(self, args: bytes | str) -> dict[str, Any]:
         """Read what a row holds, as keyword arguments for the function."""
         values = structs.asdict(self._decode(args))
         if self._has_defaults:
@@ -241,7 +241,7 @@ class TaskType:
                 ) from None
         raise InvalidArguments(f"Task type {self.name!r}: the arguments cannot be written as JSON.")
 
-    def _decode(self, args: bytes) -> msgspec.Struct:
+    def _decode(self, args: bytes | str) -> msgspec.Struct:
         try:
             return self._decoder.decode(args)
         except Exception as error:  # noqa: BLE001 - a type's own code may raise anything

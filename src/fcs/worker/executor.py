@@ -116,7 +116,12 @@ class Executor:
             run.task.cancel(str(run.context.asked))
         outcome: Outcome | None = None
         try:
-            outcome = await self._perform(run)
+            if run.child is None:
+                outcome = await perform(
+                    run.task_type, run.kwargs, run.context, self._in_thread, self._resources
+                )
+            else:
+                outcome = await self._perform_in(run.child, run)
         except NotGone as error:
             log.warning("%s", error)
         except Exception as error:
@@ -133,11 +138,7 @@ class Executor:
         else:
             self._ended(run, outcome)
 
-    async def _perform(self, run: Run) -> Outcome:
-        if run.child is None:
-            return await perform(
-                run.task_type, run.kwargs, run.context, self._in_thread, self._resources
-            )
+    async def _perform_in(self, child: Child, run: Run) -> Outcome:
         assert self._pool is not None
         context = run.context
         go = Go(
@@ -149,7 +150,7 @@ class Executor:
             max_attempts=context.max_attempts,
             timeout=context.timeout,
         )
-        return await self._pool.perform(run.child, go, context, cpu_max=run.task_type.cpu_max)
+        return await self._pool.perform(child, go, context, cpu_max=run.task_type.cpu_max)
 
     async def _in_thread(self, function: Callable[[], Answer]) -> Answer:
         context = contextvars.copy_context()

@@ -233,7 +233,7 @@ class Intake:
         for row, run_id in zip(found, self._new_run_ids(len(found)), strict=True):
             try:
                 task_type = self._registry.get(row.ty)
-                kwargs = task_type.bind(row.args_text.encode())
+                kwargs = task_type.bind(row.args_text)
             except UnknownType as error:
                 log.warning("task handed back: task=%s reason=%s %s", row.id, error, error.hint)
                 unknown.append(row)
@@ -241,16 +241,14 @@ class Intake:
                 await self._refuse(row, error)
             else:
                 run = self._run_of(row, run_id, task_type, kwargs)
-                if self._has_a_place(run):
+                if not task_type.is_isolated or self._has_a_child(run):
                     ready.append((Beginning(row.id, row.dispatch_no, run_id), run))
         if unknown:
             await self._hand_back(unknown)
         return ready
 
-    def _has_a_place(self, run: Run) -> bool:
-        """Whether its body could start at once: a child process has to be ready before."""
-        if not run.task_type.is_isolated:
-            return True
+    def _has_a_child(self, run: Run) -> bool:
+        """Whether a child process is ready, so that its body could start at once."""
         assert self._pool is not None
         run.child = self._pool.take()
         if run.child is None:

@@ -48,11 +48,12 @@ class Outbox:
 
     def put(self, ending: Ending | Again, last_word: str | None = None) -> None:
         """Send an ending, and before it the last progress of the run, as JSON."""
+        if not self._endings:
+            self._empty.clear()
+            self._arrived.set()
         self._endings.append(ending)
         if last_word is not None:
             self._last_words[ending.run_id] = last_word
-        self._empty.clear()
-        self._arrived.set()
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -149,8 +150,8 @@ class Outbox:
 
     async def _finish(self, endings: list[Ending]) -> None:
         untold, is_urgent = self._slots.untold, self._slots.is_urgent
-        plain = [ending for ending in endings if ending.is_plain]
         others = [ending for ending in endings if not ending.is_plain]
+        plain = [ending for ending in endings if ending.is_plain] if others else endings
 
         async def succeed(db: Connection) -> Recorded:
             return await runs.succeed(db, plain, self._slots.report(), is_urgent=is_urgent)
