@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bench.bar import Bar, Figures, Measure, Sample, Verdict, medians
 from bench.stage import open_stage
+from fcs.node.signals import ended_by_signals
 
 Say = Callable[[str], None]
 
@@ -11,13 +12,14 @@ Say = Callable[[str], None]
 async def measure(bars: Sequence[Bar], *, rounds: int, small: bool, say: Say) -> Figures:
     """The medians of everything that these bars need."""
     samples: list[Sample] = []
-    async with open_stage(small=small) as stage:
-        for number in range(1, rounds + 1):
-            for take in measures_of(bars):
-                say(f"round {number} of {rounds}: {take.__name__}")
-                async for sample in take(stage):
-                    say(f"  {sample.name}: {sample.value:,.6g} {sample.unit}")
-                    samples.append(sample)
+    with ended_by_signals():
+        async with open_stage(small=small) as stage:
+            for number in range(1, rounds + 1):
+                for take in measures_of(bars):
+                    say(f"round {number} of {rounds}: {take.__name__}")
+                    async for sample in take(stage):
+                        say(f"  {sample.name}: {sample.value:,.6g} {sample.unit}")
+                        samples.append(sample)
     return medians(samples)
 
 

@@ -45,15 +45,18 @@ def test_quiet_says_nothing_but_the_figures(postgres: Server) -> None:
     assert "raw lifecycle" in out
 
 
-def test_ctrl_c_leaves_no_scratch_database(postgres: Server) -> None:
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_ended_leaves_no_scratch_database(
+    postgres: Server, sign: signal.Signals, code: int
+) -> None:
     bench = start("drain", "--tasks", "100000", "--rounds", "1", url=postgres.url())
     try:
         while not scratch(postgres.url(), bench.pid):
             assert bench.poll() is None, bench.communicate()
-        bench.send_signal(signal.SIGINT)
+        bench.send_signal(sign)
         bench.communicate()
     finally:
         bench.kill()
 
-    assert bench.returncode == 130
+    assert bench.returncode == code
     assert not scratch(postgres.url(), bench.pid)

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fcs.worker.runtime import Stop
 
@@ -25,3 +27,29 @@ def stop_on_signals() -> Stop:
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, ask, sign.name)
     return stop
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the block in order: what is open in it is closed first."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    told: list[signal.Signals] = []
+
+    def end(sign: signal.Signals) -> None:
+        told.append(sign)
+        task.cancel()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, end, sign)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        if told[0] is signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(128 + told[0]) from None
+    finally:
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(sign)

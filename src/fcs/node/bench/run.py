@@ -19,6 +19,7 @@ from fcs.embedded import Postgres
 from fcs.node.bench import measures, mixed, raw
 from fcs.node.bench.remarks import Measured, Surroundings, remarks
 from fcs.node.bench.retention import retention_figures
+from fcs.node.signals import ended_by_signals
 
 TRIPS = 50
 
@@ -93,14 +94,15 @@ async def run(url: str | None, options: BenchOptions, watch: Watch) -> Result:
     rounds: dict[tuple[str, str], list[float]] = {}
     round = [step for step in _steps(options, watch) if step[0] in (options.only or MEASURES)]
     watch.steps(options.rounds * len(round))
-    async with _server(url) as server:
-        for number in range(1, options.rounds + 1):
-            for _, step in round:
-                watch.step(f"round {number} of {options.rounds}: {step.name}")
-                async with scratch_database(server, name=f"fcs_bench_{os.getpid()}") as scratch:
-                    async for name, unit, value in step.take(scratch):
-                        rounds.setdefault((name, unit), []).append(value)
-        around = await _look_around(server, options)
+    with ended_by_signals():
+        async with _server(url) as server:
+            for number in range(1, options.rounds + 1):
+                for _, step in round:
+                    watch.step(f"round {number} of {options.rounds}: {step.name}")
+                    async with scratch_database(server, name=f"fcs_bench_{os.getpid()}") as scratch:
+                        async for name, unit, value in step.take(scratch):
+                            rounds.setdefault((name, unit), []).append(value)
+            around = await _look_around(server, options)
     found = {name: Measured(median(values), values) for (name, _), values in rounds.items()}
     figures = [Figure(name, median(v), unit, v) for (name, unit), v in rounds.items()]
     return Result(_compare(figures), remarks(found, around))
