@@ -6,7 +6,7 @@ from tempfile import gettempdir
 
 import pytest
 
-from bench import growth, run
+from bench import footprint, growth, run
 from bench.bar import Measure
 from bench.bars import ALL
 from bench.peers import measures as of_peers
@@ -14,14 +14,14 @@ from bench.stage import open_stage
 
 pytestmark = pytest.mark.slow
 
+MEASURES = run.measures_of([*ALL, footprint.BAR, growth.BAR])
+
 
 def left_behind() -> list[Path]:
     return list(Path(gettempdir()).glob(f"fcs-bench-{os.getpid()}-*"))
 
 
-@pytest.mark.parametrize(
-    "take", run.measures_of([*ALL, growth.BAR]), ids=lambda take: take.__name__
-)
+@pytest.mark.parametrize("take", MEASURES, ids=lambda take: take.__name__)
 async def test_a_measure_yields_what_it_measured_and_cleans_up(take: Measure) -> None:
     async with open_stage(small=True) as stage:
         samples = [sample async for sample in take(stage)]
