@@ -53,6 +53,7 @@ BY_KEY = [
     ("settling", "settle"),
     ("backlog", "read_on"),
     ("backlog", "find"),
+    ("glance", "glance"),
     ("backlog", "lanes"),
     ("queues", "held_in"),
     ("queues", "still_held"),

@@ -28,7 +28,7 @@ async def test_a_registered_worker_is_there(db: Connection) -> None:
     assert await workers.register(db, announced, replaces=None)
     await freeze(db, NOON + 2 * SECOND)
 
-    assert await workers.survey(db) == [
+    assert (await workers.survey(db)).workers == [
         WorkerState(W, worker_id(7), "live", 0, 2.0, 0, 4, 0, 0, 0, ["mail"], ["foo", "baz"])
     ]
 
@@ -145,7 +145,7 @@ async def test_who_drains_still_beats_and_who_has_ended_does_not(
     sent = await workers.beat(db, W, report_no=1, slots_busy=0, tasks_taken=0)
     assert (sent is not None) == lives
     assert await workers.lock_worker(db, W) == lives
-    assert len(await workers.survey(db)) == lives
+    assert len((await workers.survey(db)).workers) == lives
 
 
 async def test_who_drains_asks_for_no_more(db: Connection) -> None:
@@ -188,7 +188,7 @@ async def test_an_ended_worker_owes_nothing(db: Connection) -> None:
 
 
 async def test_the_clock_is_the_database_s(db: Connection) -> None:
-    clocks = await workers.clocks(db)
+    clocks = await workers.survey(db)
 
     assert clocks.now == NOON
     [age] = await rows(

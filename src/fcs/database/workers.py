@@ -36,11 +36,12 @@ class Registered(NamedTuple):
     silent: float
 
 
-class Clocks(NamedTuple):
-    """The database's time, and for how many seconds this Postgres has been up."""
+class Survey(NamedTuple):
+    """The database's time, for how many seconds this Postgres has been up, and the workers."""
 
     now: datetime
     uptime: float
+    workers: list[WorkerState]
 
 
 async def lock_registration(db: Connection, id: WorkerId) -> Registered | None:
@@ -92,17 +93,12 @@ async def end_worker(db: Connection, incarnation: Incarnation, *, state: str) ->
     await db.execute(_SQL["end_worker"], {"incarnation": incarnation, "state": state})
 
 
-async def survey(db: Connection) -> list[WorkerState]:
-    """All workers that are there."""
+async def survey(db: Connection) -> Survey:
+    """All workers that are there, and the clock that tells how long they have been silent."""
     cursor = await db.execute(_SQL["survey"])
-    return [WorkerState(*row) for row in await cursor.fetchall()]
-
-
-async def clocks(db: Connection) -> Clocks:
-    """The database's time, and for how long this Postgres has been up."""
-    row = await (await db.execute(_SQL["clocks"])).fetchone()
-    assert row is not None
-    return Clocks(*row)
+    rows = await cursor.fetchall()
+    now, uptime, *_ = rows[0]
+    return Survey(now, uptime, [WorkerState(*row[2:]) for row in rows if row[2] is not None])
 
 
 async def settle_account(

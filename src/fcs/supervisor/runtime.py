@@ -13,6 +13,7 @@ from random import Random
 
 from fcs.database import backlog, creation, queues, settling, sleep, tasks, workers
 from fcs.database.connect import Connection, connect
+from fcs.database.glance import glance
 from fcs.database.hearing import NO_HINTS, hears
 from fcs.database.line import is_passing
 from fcs.database.mail import Inbox, listen
@@ -74,6 +75,13 @@ CLOCK_ERROR = timedelta(seconds=1)
 FORGET_INTERVAL = 60.0
 FORGET_MAX = 1_000
 SETTLE_INTERVAL = 60.0
+
+NEVER = float("inf")
+
+IDLE_STRETCH = 1.9
+"""So many times longer until the next survey when nobody holds anything. The death of such a worker
+loses nothing; twice as long would count as not having looked at all."""
+
 GARBAGE_LOG_INTERVAL = 60.0
 
 
@@ -132,8 +140,8 @@ class Session:
         self._known: dict[Incarnation, WorkerId] = {}
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
-        self._next_fire = self._next_settle = at()
-        self._next_poll = float("inf")
+        self._next_fire = self._next_settle = self._next_rules = at()
+        self._next_poll = NEVER
         self._pace = Pace(settings.poll_interval)
         self._rest = Rest()
         self._next_look = self._next_listing = at()
@@ -235,8 +243,10 @@ class Session:
                     self._is_unsettled = True
                 case Rescan():
                     self._next_rescan = self._at()
-                case WorkersChanged() | QueuesChanged():
+                case WorkersChanged():
                     self._next_survey = self._at()
+                case QueuesChanged():
+                    self._next_rules = self._at()
                 case SchedulesChanged():
                     self._next_fire = self._at()
                 case None:
@@ -291,6 +301,8 @@ class Session:
         self._is_unsettled = marked + notes > 0
 
     async def _keep_times(self) -> None:
+        if self._at() >= self._next_rules:
+            await self._read_rules()
         if self._at() >= self._next_survey:
             await self._survey()
         if self._at() >= self._next_rescan:
@@ -308,10 +320,12 @@ class Session:
     async def _poll(self) -> None:
         """Find in the rows what hints would have told."""
         asked_at = self._at()
-        self._supervisor.learn(WorkersSurveyed(await workers.survey(self._db)), at=asked_at)
+        _, _, rows = await workers.survey(self._db)
+        self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
         await self._look_further()
         self._is_unsettled = True
         self._next_fire = min(self._next_fire, self._at() + self._settings.survey_interval)
+        self._next_rules = min(self._next_rules, self._at() + self._settings.survey_interval)
         self._next_poll = self._at() + self._pace.pause()
 
     async def _forget(self) -> None:
@@ -325,20 +339,23 @@ class Session:
 
     async def _fire(self) -> None:
         wait = await firing.fire_due(self._db, rng=self._rng)
-        # The moment is one of the database's clock, which may be set: look now and then.
-        floor = self._settings.rescan_interval
-        self._next_fire = self._at() + (floor if wait is None else min(wait, floor))
+        # The moment is one of the database's clock, which may be set: each rescan looks again.
+        self._next_fire = NEVER if wait is None else self._at() + wait
+
+    async def _read_rules(self) -> None:
+        rules = await queues.rules(self._db)
+        self._supervisor.learn(QueuesRead(rules), at=self._at())
+        # Of rules that are gone no glance tells.
+        self._next_rules = self._at() + self._settings.rescan_interval if rules else NEVER
 
     async def _survey(self) -> None:
         asked_at = self._at()
-        clocks = await workers.clocks(self._db)
-        self._clock.sync(clocks.now, answered_at=self._at())
-        self._supervisor.learn(QueuesRead(await queues.rules(self._db)), at=asked_at)
-        rows = await workers.survey(self._db)
+        now, uptime, rows = await workers.survey(self._db)
+        self._clock.sync(now, answered_at=self._at())
         self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
         self._note_changes({row.incarnation: row.id for row in rows})
 
-        for suspect in self._watch.observe(rows, uptime=clocks.uptime, at=asked_at):
+        for suspect in self._watch.observe(rows, uptime=uptime, at=asked_at):
             returned = await upkeep.reap(
                 self._db, suspect, self._known[suspect.incarnation], self._settings
             )
@@ -349,7 +366,9 @@ class Session:
 
         at = self._at()
         suspicion = self._watch.next_suspicion_at()
-        self._next_survey = at + self._settings.survey_interval
+        is_idle = not any(row.slots_busy or row.tasks_sent > row.tasks_taken for row in rows)
+        interval = self._settings.survey_interval
+        self._next_survey = at + (IDLE_STRETCH * interval if is_idle else interval)
         if suspicion is not None:
             # Not a whole interval late for a worker that is about to be lost, nor a hot loop.
             self._next_survey = min(self._next_survey, max(suspicion, at + 0.05))
@@ -362,15 +381,24 @@ class Session:
     async def _rescan(self) -> None:
         """Read every lane from its head: for lost hints, and for what committed late."""
         began = self._at()
-        self._is_unsettled = True
-        await upkeep.reap_strangers(self._db)
+        found = await glance(self._db)
+        self._is_unsettled |= found.has_notes
+        if found.has_rules:
+            self._next_rules = min(self._next_rules, self._at())
+        if found.next_fire is not None:
+            self._next_fire = min(self._next_fire, self._at() + found.next_fire)
         self._supervisor.start_over()
-        await self._look_further()
-        plan_reads = self._supervisor.plan_reads(self._clock.now(self._at()))
-        if plan_reads:
-            await self._read_on(plan_reads)
-        # Also of workers whose accounts look well: what was not begun is told by the rows.
-        await self._chase(list(self._known))
+        if found.has_waiting:
+            await self._look_further()
+            if reads := self._supervisor.plan_reads(self._clock.now(self._at())):
+                await self._read_on(reads)
+        else:
+            self._lanes_after = None
+            self._supervisor.learn(LanesListed([]), at=self._at())
+        if found.has_held:
+            await upkeep.reap_strangers(self._db)
+            # Also of workers whose accounts look well: what was not begun is told by the rows.
+            await self._chase(list(self._known))
         took = self._at() - began
         self._next_rescan = self._at() + max(self._settings.rescan_interval, took / RESCAN_SHARE)
 
@@ -388,6 +416,7 @@ class Session:
 
     async def _dispatch(self, assignments: Sequence[Assignment]) -> None:
         accepted = await tasks.dispatch(self._db, assignments)
+        self._next_survey = min(self._next_survey, self._at() + self._settings.survey_interval)
         self._supervisor.learn(Dispatched(assignments, accepted), at=self._at())
         log.debug("tasks dispatched: offered=%d accepted=%d", len(assignments), len(accepted))
         if lost := refused(assignments, accepted):
@@ -399,7 +428,7 @@ class Session:
             return 0.0
         at = self._at()
         moments = [self._next_survey - at, self._next_rescan - at, self._next_fire - at]
-        moments.append(self._next_poll - at)
+        moments += [self._next_poll - at, self._next_rules - at]
         if wake_at is not None:
             moments.append((wake_at - self._clock.now(at)).total_seconds())
         return max(0.0, min(moments))

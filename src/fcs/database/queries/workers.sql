@@ -82,8 +82,11 @@ select incarnation
 returning id, pg_notify('fcs_supervisor', 'workers');
 
 -- name: survey
--- All workers that are there.
-  select incarnation,
+-- The database's clock, for how many seconds this Postgres has been up, and all workers that are
+-- there: one row without a worker if there is none.
+  select fcs.now(),
+         extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float as uptime,
+         incarnation,
          id,
          state::text,
          beat_no,
@@ -95,13 +98,8 @@ returning id, pg_notify('fcs_supervisor', 'workers');
          tasks_taken,
          queues,
          types
-    from fcs.workers
-   where state in ('live', 'draining');
-
--- name: clocks
--- The database's clock, and for how many seconds this Postgres has been up.
-select fcs.now(),
-       extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float as uptime;
+    from (select) as once
+    left join fcs.workers on state in ('live', 'draining');
 
 -- name: settle_account
 -- Set right what was sent to a worker: what it has taken, and what lies ready for it. Only the
