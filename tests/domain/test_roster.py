@@ -364,6 +364,8 @@ def test_where_tasks_are_many_a_worker_gets_an_even_share_of_them_in_a_row(
     batches = [set(given[start : start + share]) for start in range(0, 400, share)]
     assert all(len(batch) == 1 for batch in batches)
     assert len(set(given)) == 4
+    if share > 1:
+        assert len(set(given[: 4 * share])) == 4, "each in its turn"
 
 
 def test_an_even_share_exceeds_nobody_s_slots() -> None:

@@ -144,7 +144,8 @@ class Openings:
     """Free slots of one moment, given out at random among the unoccupied workers.
 
     Where there are more tasks than workers, a worker gets up to `share` of them in a row, an even
-    one: what it is sent at once it begins at once, by one statement and one commit.
+    one: what it is sent at once it begins at once, by one statement and one commit. Then the others
+    get theirs before it gets more.
     """
 
     def __init__(self, members: list[_Member], rng: Random, *, share: int) -> None:
@@ -160,9 +161,9 @@ class Openings:
         choice = self._choices.get(key)
         if choice is None:
             capable = [opening for opening in self._openings if opening.member.can_do(*key)]
-            choice = self._choices[key] = _Choice(capable)
+            choice = self._choices[key] = _Choice(capable, self._share)
         self._choice = choice
-        return choice.may_go_on(self._share) or choice.pick(self._rng)
+        return choice.pick(self._rng)
 
     def take_slot(self) -> Incarnation:
         """Take the slot that `has_slot` has just found."""
@@ -173,33 +174,44 @@ class Openings:
 class _Choice:
     """The workers that can do tasks of some type in some queue, and the one that was picked."""
 
-    __slots__ = ("_capable", "_in_a_row", "_picked")
+    __slots__ = ("_capable", "_had_theirs", "_in_a_row", "_index", "_share")
 
-    def __init__(self, capable: list["_Opening"]) -> None:
+    def __init__(self, capable: list["_Opening"], share: int) -> None:
         self._capable = capable
-        self._picked: _Opening | None = None
+        self._had_theirs: list[_Opening] = []
+        self._share = share
+        self._index = -1
         self._in_a_row = 0
-
-    def may_go_on(self, share: int) -> bool:
-        return self._in_a_row < share and self._picked is not None and self._picked.free > 0
 
     def pick(self, rng: Random) -> bool:
-        capable = self._capable
-        self._in_a_row = 0
-        while capable:
-            index = int(rng.random() * len(capable)) if len(capable) > 1 else 0
-            self._picked = capable[index]
-            if self._picked.free > 0:
+        """Stay with the one that was picked until it has its share; then the others come first."""
+        if self._in_a_row:
+            if self._in_a_row < self._share and self._capable[self._index].free > 0:
                 return True
-            capable[index] = capable[-1]
-            capable.pop()
+            if self._share > 1:
+                self._had_theirs.append(self._drop_picked())
+            self._in_a_row = 0
+        while self._capable or self._had_theirs:
+            if not self._capable:
+                self._capable, self._had_theirs = self._had_theirs, []
+            count = len(self._capable)
+            self._index = int(rng.random() * count) if count > 1 else 0
+            if self._capable[self._index].free > 0:
+                return True
+            self._drop_picked()
         return False
 
     def take(self) -> Incarnation:
-        assert self._picked is not None, "take without pick"
-        self._picked.free -= 1
+        picked = self._capable[self._index]
+        picked.free -= 1
         self._in_a_row += 1
-        return self._picked.incarnation
+        return picked.incarnation
+
+    def _drop_picked(self) -> "_Opening":
+        capable = self._capable
+        picked, capable[self._index] = capable[self._index], capable[-1]
+        capable.pop()
+        return picked
 
 
 class _Opening:
