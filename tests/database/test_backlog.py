@@ -21,11 +21,11 @@ NOWHERE = LANE._replace(queue="nowhere")
 async def test_each_lane_is_listed_once(db: Connection) -> None:
     lanes = [
         Lane("a", "x", 0),
-        Lane("a", "y", 5),
-        Lane("a", "y", 0),
         Lane("a", "y", -5),
-        Lane("b", "x", 100),
+        Lane("a", "y", 0),
+        Lane("a", "y", 5),
         Lane("b", "x", -100),
+        Lane("b", "x", 100),
     ]
     wanted = [
         new(10 * n + copy, queue=lane.queue, ty=lane.ty, priority=lane.priority)
@@ -38,9 +38,32 @@ async def test_each_lane_is_listed_once(db: Connection) -> None:
     assert await backlog.lanes(db, limit=4) == lanes[:4]
     for read, lane in enumerate(lanes, start=1):
         assert await backlog.lanes(db, limit=4, after=lane) == lanes[read : read + 4]
-    assert await backlog.lanes(db, limit=4, after=Lane("a", "y", 3)) == lanes[2:]
+    assert await backlog.lanes(db, limit=4, after=Lane("a", "y", 3)) == lanes[3:]
     for place, lane in enumerate(lanes):
         assert await backlog.lanes(db, limit=2, after=lane) == lanes[place + 1 :][:2]
+
+
+async def test_known_lanes_are_not_listed_and_whatever_lies_between_them_is(
+    db: Connection,
+) -> None:
+    keys = [Lane("b", "y", 0, key) for key in ("", "m", "z")]
+    others = [
+        Lane("a", "y", 0, "m"),
+        Lane("b", "x", 0, "m"),
+        Lane("b", "y", -1, "z"),
+        Lane("b", "y", 1, ""),
+        Lane("c", "y", 0, "m"),
+    ]
+    lanes = sorted([*keys, *others])
+    await tasks.create(db, [new(n, **lane._asdict()) for n, lane in enumerate(lanes)])
+
+    for known in (lanes, lanes[:1], lanes[-1:], lanes[::2], lanes[1::2], [*lanes[2:4], NOWHERE]):
+        unknown = [lane for lane in lanes if lane not in known]
+        assert await backlog.lanes(db, limit=100, known=known) == unknown
+        assert await backlog.lanes(db, limit=100, known=known, after=lanes[3]) == [
+            lane for lane in unknown if lane > lanes[3]
+        ]
+        assert len(await backlog.lanes(db, limit=1, known=known)) == min(1, len(unknown))
 
 
 async def test_a_lane_with_nothing_pending_is_not_listed(db: Connection) -> None:

@@ -193,10 +193,12 @@ async def test_a_lane_is_read_on_from_its_middle(db: Connection) -> None:
     assert len(read.tasks) == BATCH
 
 
-async def test_lanes_are_listed(db: Connection) -> None:
+async def test_lanes_are_listed_and_known_ones_passed_over(db: Connection) -> None:
     async with bounded(db, tasks=LANES):
         lanes = await backlog.lanes(db, limit=1_000)
     assert len(lanes) == LANES + 1
+    async with bounded(db, tasks=LANES):
+        assert await backlog.lanes(db, limit=1_000, known=lanes) == []
 
 
 async def test_what_is_in_hand_is_found_and_taken_back(db: Connection) -> None:

@@ -327,6 +327,7 @@ def test_empty_lanes_are_forgotten_at_last() -> None:
     backlog = known(waiting(1))
     for n in range(10 * module.LANES_MAX):
         backlog.read(LANE._replace(ty=str(n)), None, [], exhausted=True)
+    assert list(backlog.known_lanes()) == [LANE]
     backlog.list_lanes([OTHER])
 
     assert backlog.lane_share() == 500  # two lanes are left: one with a task, one just listed

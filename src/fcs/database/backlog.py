@@ -1,6 +1,6 @@
 """The backlog in the database: one function for each statement of `queries/backlog.sql`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,12 +14,20 @@ from fcs.domain.ids import TaskId
 _SQL = load("backlog")
 _HEAD = Place(datetime(1970, 1, 1, tzinfo=UTC), TaskId(UUID(int=0)))
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
-_BEFORE_ALL = Lane("", "", 0)
+_BEFORE_ALL = Lane("", "", -32_768)
 
 
-async def lanes(db: Connection, *, limit: int, after: Lane | None = None) -> list[Lane]:
-    """The next lanes that have something pending, in the order of the index."""
-    params = (after or _BEFORE_ALL)._asdict() | {"limit": limit}
+async def lanes(
+    db: Connection, *, limit: int, after: Lane | None = None, known: Collection[Lane] = ()
+) -> list[Lane]:
+    """The next lanes that have something pending and are not known yet, in their order."""
+    params = (after or _BEFORE_ALL)._asdict() | {
+        "known_queues": [lane.queue for lane in known],
+        "known_types": [lane.ty for lane in known],
+        "known_priorities": [lane.priority for lane in known],
+        "known_limit_keys": [lane.limit_key for lane in known],
+        "limit": limit,
+    }
     cursor = await db.execute(_SQL["lanes"], params)
     return [Lane(*row) for row in await cursor.fetchall()]
 

@@ -10,7 +10,7 @@ table, its bookmark tells from where to read on.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush, heapreplace, nsmallest
 from itertools import chain
@@ -145,15 +145,22 @@ class Backlog:
         """Take in a task that was popped before and is still pending."""
         self._lanes.setdefault(task.lane, _Stretch()).push(task)
 
+    def known_lanes(self) -> Collection[Lane]:
+        """The lanes that need not be listed, as they are read on in any case.
+
+        Where they are many, those that were read to their end are let go: they are listed once
+        more when something comes.
+        """
+        if len(self._lanes) > LANES_MAX:
+            self._lanes = {
+                lane: held for lane, held in self._lanes.items() if len(held) or held.goes_on
+            }
+        return self._lanes.keys()
+
     def list_lanes(self, lanes: Sequence[Lane]) -> None:
-        """Take in which lanes have something pending."""
+        """Take in lanes that have something pending; known ones may be missing."""
         for lane in lanes:
             self._lanes.setdefault(lane, _Stretch())
-        if len(self._lanes) > LANES_MAX:
-            listed = set(lanes)
-            self._lanes = {
-                lane: held for lane, held in self._lanes.items() if len(held) or lane in listed
-            }
         if len(self._lanes) > LANES_HELD_MAX:
             self._lanes = {lane: self._lanes[lane] for lane in lanes}
 

@@ -7,7 +7,7 @@ what to do (`plan`). The same facts at the same times give the same plan.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -123,6 +123,10 @@ class Supervisor:
                 self._limits.ask(fact)
             case _:
                 assert_never(fact)
+
+    def known_lanes(self) -> Collection[Lane]:
+        """The lanes that need not be listed."""
+        return self._backlog.known_lanes()
 
     def look_further(self) -> None:
         """Something was added that no hint names."""

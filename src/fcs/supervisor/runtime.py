@@ -278,7 +278,12 @@ class Session:
             self._next_look = self._at() + max(NAP, took / LOOK_SHARE)
 
     async def _list_lanes(self) -> None:
-        lanes = await backlog.lanes(self._db, limit=LANES_MAX, after=self._lanes_after)
+        known = self._supervisor.known_lanes()
+        # Too many to name are listed in turns, whether they are known or not.
+        if len(known) > LANES_MAX:
+            known = ()
+        after = None if known else self._lanes_after
+        lanes = await backlog.lanes(self._db, limit=LANES_MAX, after=after, known=known)
         # Those that did not fit in come at the next look, and after the last the first again.
         self._lanes_after = lanes[-1] if len(lanes) == LANES_MAX else None
         self._supervisor.learn(LanesListed(lanes), at=self._at())

@@ -5,53 +5,72 @@
 -- index entries of tasks already gone lie.
 
 -- name: lanes
--- Which lanes have something pending: a few index descents for each, however long they are. After
--- a lane comes the next key of its priority, else the next priority of its type, else the next
--- type. The one to go on from is not listed again.
-with recursive lane as (
-    select %(queue)s::text as queue,
-           %(ty)s::text as ty,
-           %(priority)s::smallint as priority,
-           %(limit_key)s::text as limit_key
+-- Which lanes have something pending after a lane, without those that are known: one index
+-- descent for each that is found or known, however long they are. The search goes between the
+-- known lanes and never into one, for there may lie any number of dead entries.
+with recursive edge as (
+    select queue,
+           ty,
+           priority,
+           limit_key,
+           lead(queue) over in_order as next_queue,
+           lead(ty) over in_order as next_ty,
+           lead(priority) over in_order as next_priority,
+           lead(limit_key) over in_order as next_limit_key
+      from (
+               values (%(queue)s::text, %(ty)s::text, %(priority)s::smallint, %(limit_key)s::text)
+               union
+               select *
+                 from unnest(
+                          %(known_queues)s::text[],
+                          %(known_types)s::text[],
+                          %(known_priorities)s::smallint[],
+                          %(known_limit_keys)s::text[]
+                      ) as known (queue, ty, priority, limit_key)
+                where (queue, ty, priority, limit_key)
+                      > (%(queue)s::text, %(ty)s::text, %(priority)s::smallint, %(limit_key)s::text)
+           ) as known (queue, ty, priority, limit_key)
+    window in_order as (order by queue, ty, priority, limit_key)
+),
+lane as (
+    select false as is_new, * from edge
     union all
-    select next.*
+    select true,
+           next.*,
+           lane.next_queue,
+           lane.next_ty,
+           lane.next_priority,
+           lane.next_limit_key
       from lane,
            lateral (
                (
                      select queue, ty, priority, limit_key
                        from fcs.tasks
                       where due_at is not null
-                        and queue = lane.queue
-                        and ty = lane.ty
-                        and priority = lane.priority
-                        and limit_key > lane.limit_key
-                   order by limit_key
+                        and (queue, ty, priority, limit_key)
+                            > (lane.queue, lane.ty, lane.priority, lane.limit_key)
+                        and (queue, ty, priority, limit_key)
+                            < (lane.next_queue, lane.next_ty, lane.next_priority, lane.next_limit_key)
+                   order by queue, ty, priority, limit_key
                       limit 1
                )
                union all
                (
                      select queue, ty, priority, limit_key
                        from fcs.tasks
-                      where due_at is not null
-                        and queue = lane.queue
-                        and ty = lane.ty
-                        and priority < lane.priority
-                   order by priority desc, limit_key
-                      limit 1
-               )
-               union all
-               (
-                     select queue, ty, priority, limit_key
-                       from fcs.tasks
-                      where due_at is not null
-                        and (queue, ty) > (lane.queue, lane.ty)
-                   order by queue, ty, priority desc, limit_key
+                      where lane.next_queue is null
+                        and due_at is not null
+                        and (queue, ty, priority, limit_key)
+                            > (lane.queue, lane.ty, lane.priority, lane.limit_key)
+                   order by queue, ty, priority, limit_key
                       limit 1
                )
                limit 1
            ) as next
 )
-select queue, ty, priority, limit_key from lane offset 1 limit %(limit)s;
+  select queue, ty, priority, limit_key
+    from (select * from lane where is_new limit %(limit)s) as found
+order by queue, ty, priority, limit_key;
 
 -- name: read_on
 -- The next tasks of some lanes after their bookmarks, in the order in which they fall due.
