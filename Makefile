@@ -13,8 +13,15 @@ fix: ## let ruff repair what it can
 test: ## the whole suite, but for the long forms of some proofs
 	@$(env) "$$python" -m pytest -n 4 --dist loadgroup -m "not nightly"
 
-nightly: ## the long forms as well, and many more examples
+nightly: test-pooled ## the long forms as well, and many more examples
 	@$(env) "$$python" -m pytest -n 4 --dist loadgroup --hypothesis-profile=nightly
+
+POOLED = test_worker_begin test_worker_cancel test_worker_endings test_worker_life \
+	test_worker_retries test_supervisor_upkeep test_dependencies test_schedules test_poolers
+
+test-pooled: ## supervisors, workers and apps through a pooler of transactions
+	@$(env) FCS_TEST_POOLER=1 "$$python" -m pytest -n 4 --dist loadgroup -m "not nightly and not direct" \
+		$(POOLED:%=tests/parts/%.py)
 
 docs: ## draw the life of a task into ARCHITECTURE.md anew
 	@$(env) "$$python" tools/diagram.py
@@ -26,4 +33,4 @@ growth: env = python=$$(sh tools/environment.sh up,dev,bench) && PATH="$$(dirnam
 growth: ## how cost grows with tasks, workers, backlog and payload, with plots
 	@$(env) "$$python" -m bench growth
 
-.PHONY: check lint fix test nightly docs bench growth
+.PHONY: check lint fix test nightly test-pooled docs bench growth

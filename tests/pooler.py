@@ -307,9 +307,14 @@ def _run(loop: asyncio.AbstractEventLoop, serving: "asyncio.Task[None]") -> None
 _current: Pooler | None = None
 
 
+def is_pooled(url: str) -> bool:
+    """Whether supervisors, workers and apps reach this database through a pooler."""
+    return _current is not None and _current.leads_to(url)
+
+
 def front(url: str) -> str:
     """The way to a database that the tests' supervisors, workers and apps take."""
-    return url if _current is None or not _current.leads_to(url) else _current.url(url)
+    return _current.url(url) if _current is not None and _current.leads_to(url) else url
 
 
 @contextmanager

@@ -131,6 +131,7 @@ async def working(
     drain_timeout: float = PATIENCE,
     at: Callable[[], float] = time.monotonic,
     recipe: Recipe = NO_CHILDREN,
+    direct: str | None = None,
 ) -> AsyncIterator[Hired]:
     """A worker for as long as the block runs; then it leaves at once."""
     papers = registration(registry, id=id, slots=slots, queues=queues)
@@ -143,6 +144,7 @@ async def working(
         at=at,
         new_run_ids=new_run_ids,
         recipe=recipe,
+        direct=direct,
     )
     stop = Stop(drain=asyncio.Event(), now=asyncio.Event())
     part = asyncio.create_task(hired.run(stop, drain_timeout=drain_timeout))
@@ -156,11 +158,11 @@ async def working(
 
 @asynccontextmanager
 async def supervising(
-    url: str, settings: Settings = CALM, *, seed: int = 1
+    url: str, settings: Settings = CALM, *, seed: int = 1, direct: str | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A supervisor for as long as the block runs."""
     part = asyncio.create_task(
-        supervisor.run(front(url), settings, rng=Random(seed), at=time.monotonic)
+        supervisor.run(front(url), settings, rng=Random(seed), at=time.monotonic, direct=direct)
     )
     try:
         yield part

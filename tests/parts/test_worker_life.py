@@ -271,6 +271,7 @@ async def test_a_worker_whose_row_was_taken_over_is_fenced(
     assert await count(db, "select count(*) from fcs.workers where id = %s", hired.id) == 1
 
 
+@pytest.mark.direct
 async def test_a_failing_part_ends_the_worker_with_the_truth(
     app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Whether a connection hears notifications: behind a pooler of transactions none does."""
 
+import asyncio
 from typing import Final
 
 from psycopg import sql
@@ -23,11 +24,13 @@ _TRIES: Final = 20
 async def hears(db: Connection, url: str, *, direct: str | None) -> bool:
     """Whether what is sent by way of `url` reaches this connection while it waits.
 
-    A session of one's own at that very place hears. Of any other one notification tells: it may
-    be shared, and `direct` may lead to another database.
+    A session of one's own at that very place hears. Any other is tried: it may be shared, and
+    `direct` may lead to another database.
     """
     if direct is None and not is_shared(db):
         return True
+    if is_shared(db) and await _moves(db, direct or url):
+        return False
     row = await (await db.execute("select 'fcs_probe_' || gen_random_uuid()")).fetchone()
     assert row is not None
     channel = str(row[0])
@@ -38,6 +41,23 @@ async def hears(db: Connection, url: str, *, direct: str | None) -> bool:
         return True
     await forget(db, channel)
     return False
+
+
+async def _moves(db: Connection, url: str) -> bool:
+    """Whether a connection meets another session while somebody holds the one that it had.
+
+    If not, that proves nothing; but listening leaves no trace where a session is kept.
+    """
+    async with await connect(url, part="probe") as other:
+        before = await insights.backend_pid(db)
+        async with other.transaction():
+            await insights.backend_pid(other)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    return await insights.backend_pid(db) != before
+            except TimeoutError:
+                # There is but one session for all.
+                return True
 
 
 async def forget(db: Connection, channel: str) -> None:
