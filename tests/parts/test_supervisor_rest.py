@@ -1,0 +1,132 @@
+"""A supervisor that is rung only when it sleeps misses nothing, asleep, awake or in between.
+
+Nobody looks at the rows by himself here for a minute: what the looks and rings do not find stays
+where it is, and the test with it.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from random import Random
+from typing import Any
+
+import pytest
+from tests.parts.stage import DEAF, connected, count, supervising, until, working
+
+from fcs import App
+from fcs.client.handler import Handler
+from fcs.client.ids import new_task_id
+from fcs.database import sleep, tasks
+from fcs.database.connect import Connection
+from fcs.domain.task import NewTask
+
+Noop = Handler[[], Coroutine[Any, Any, None], None]
+
+ASLEEP = """
+    select count(*)
+      from pg_locks
+     where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
+       and database = (select oid from pg_database where datname = current_database())
+"""
+
+
+@pytest.fixture
+def noop(app: App) -> Noop:
+    @app.task
+    async def noop() -> None: ...
+
+    return noop
+
+
+async def succeeded(db: Connection, number: int) -> None:
+    async def all_of_them() -> bool:
+        query = "select count(*) from fcs.tasks where status = 'succeeded'"
+        return await count(db, query) == number
+
+    await until(all_of_them)
+
+
+async def asleep(db: Connection) -> None:
+    async def sleeps() -> bool:
+        return await count(db, ASLEEP) == 1
+
+    await until(sleeps)
+
+
+async def create_one(db: Connection, ty: str) -> None:
+    await tasks.create(db, [NewTask(new_task_id(), ty, b"{}")])
+
+
+@pytest.mark.parametrize("supervisors", [1, 2])
+async def test_creates_of_many_who_ring_only_sleepers_all_run(
+    app: App, noop: Noop, database_url: str, db: Connection, supervisors: int
+) -> None:
+    """They come in bursts and in lulls, so that it falls asleep and wakes all the time."""
+    writers, each = 8, 60
+
+    async def write(seed: int) -> None:
+        rng = Random(seed)
+        async with connected(database_url) as own:
+            for _ in range(each):
+                await create_one(own, "noop")
+                if rng.random() < 0.2:
+                    await asyncio.sleep(rng.random() * 0.06)
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(working(database_url, app.registry, settings=DEAF, slots=3))
+        for _ in range(supervisors):
+            await stack.enter_async_context(supervising(database_url, DEAF))
+        await asyncio.gather(*(write(seed) for seed in range(writers)))
+        await succeeded(db, writers * each)
+
+
+async def test_it_sleeps_when_there_is_nothing_to_do(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    async with working(database_url, app.registry), supervising(database_url, DEAF):
+        await asleep(db)
+        await noop.enqueue_many([{}] * 500)
+        await succeeded(db, 500)
+        await asleep(db)
+        await noop.enqueue()
+        await succeeded(db, 501)
+
+
+async def test_what_commits_while_it_falls_asleep_is_found(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    """It cannot fall asleep as long as the news of somebody who did not ring is under way."""
+    async with (
+        working(database_url, app.registry, settings=DEAF),
+        connected(database_url) as other,
+        connected(database_url) as late,
+    ):
+        # Somebody else sleeps and wakes: the writer saw that nobody is to be rung.
+        assert await sleep.fall_asleep(other)
+        await sleep.wake_up(other)
+        async with late.transaction():
+            await late.execute("select fcs.must_ring()")
+            await late.execute(
+                "insert into fcs.tasks (id, ty) values (%s, 'noop')", [new_task_id()]
+            )
+            async with supervising(database_url, DEAF):
+                await create_one(db, "noop")
+                await succeeded(db, 1)
+                assert await count(db, ASLEEP) == 0
+                # The commit comes with the end of this block, and nothing rings.
+                await late.execute("commit")
+                await succeeded(db, 2)
+
+
+async def test_when_the_one_that_sleeps_for_all_dies_the_other_takes_its_place(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    async with (
+        working(database_url, app.registry, settings=DEAF),
+        supervising(database_url, DEAF),
+    ):
+        async with supervising(database_url, DEAF):
+            await asleep(db)
+        await asleep(db)
+        await noop.enqueue()
+        await succeeded(db, 1)
