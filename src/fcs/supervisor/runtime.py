@@ -62,10 +62,10 @@ from fcs.domain.rest import (
 from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Plan, Supervisor, refused
 from fcs.supervisor import firing, upkeep
+from fcs.supervisor.listing import Listing
 
 log = logging.getLogger(__name__)
 
-LANES_MAX = 5_000
 RESCAN_SHARE = 0.02
 """A rescan may take this share of the time: with a long head of dead rows it comes less often."""
 
@@ -136,7 +136,7 @@ class Session:
         self._supervisor = Supervisor(settings, rng=rng)
         self._watch = LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
         self._clock = DatabaseClock()
-        self._lanes_after: Lane | None = None
+        self._listing = Listing()
         self._known: dict[Incarnation, WorkerId] = {}
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
@@ -278,14 +278,7 @@ class Session:
             self._next_look = self._at() + max(NAP, took / LOOK_SHARE)
 
     async def _list_lanes(self) -> None:
-        known = self._supervisor.known_lanes()
-        # Too many to name are listed in turns, whether they are known or not.
-        if len(known) > LANES_MAX:
-            known = ()
-        after = None if known else self._lanes_after
-        lanes = await backlog.lanes(self._db, limit=LANES_MAX, after=after, known=known)
-        # Those that did not fit in come at the next look, and after the last the first again.
-        self._lanes_after = lanes[-1] if len(lanes) == LANES_MAX else None
+        lanes = await self._listing.go_on(self._db, self._supervisor.known_lanes())
         self._supervisor.learn(LanesListed(lanes), at=self._at())
 
     async def _look_at_lanes(self, overlap: float) -> None:
