@@ -47,8 +47,9 @@ def blocks(folder: Path = report.RESULTS) -> dict[Path, str]:
 
 
 def agreement(last: report.Report, before: report.Report) -> str:
-    """In words, how far two runs agree."""
-    known = {figure.name: figure.value for figure in before.figures}
+    """In words, how far two runs agree on what the table shows."""
+    shown = {name for line in last.verdicts for name in (line.what, line.yardstick)}
+    known = {figure.name: figure.value for figure in before.figures if figure.name in shown}
     pairs = [
         (figure.name, figure.value, known[figure.name])
         for figure in last.figures
