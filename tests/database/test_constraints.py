@@ -160,6 +160,7 @@ async def test_one_incarnation_is_one_worker(db: Connection) -> None:
         "limit_key = repeat('k', 201)",
         "args = jsonb_build_object('x', repeat('y', 5000000))",
         "max_attempts = 0",
+        "max_attempts = 10001",
         "timeout = 0",
         "updated_at = 'infinity'",
         "due_at = '9000-01-01'",

@@ -102,6 +102,18 @@ async def test_what_has_succeeded_is_not_waited_for(db: Connection) -> None:
     assert await notes(db) == 0
 
 
+async def test_only_the_end_of_a_needed_task_leaves_a_note(db: Connection) -> None:
+    await add_tasks(db, 1)
+    await create(db, after(2, 1))
+    await settle(db)
+
+    await tasks.dispatch(db, to(7, 1))
+    await runs.begin(db, incarnation(7), [runs.Beginning(task_id(1), 1, run(1))])
+    assert await notes(db) == 0
+    await runs.finish(db, [ending(1)], "report")
+    assert await notes(db) == 1
+
+
 async def test_needing_one_twice_is_needing_it_once(db: Connection) -> None:
     await add_tasks(db, 1)
     await create(db, after(2, 1, 1))
