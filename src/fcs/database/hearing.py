@@ -19,6 +19,7 @@ NO_HINTS: Final = (
 )
 
 _TRIES: Final = 20
+_ROUNDS: Final = 5
 
 
 async def hears(db: Connection, url: str, *, direct: str | None) -> bool:
@@ -46,18 +47,23 @@ async def hears(db: Connection, url: str, *, direct: str | None) -> bool:
 async def _moves(db: Connection, url: str) -> bool:
     """Whether a connection meets another session while somebody holds the one that it had.
 
-    If not, that proves nothing; but listening leaves no trace where a session is kept.
+    If not, that proves nothing, for others come in between; but it is unlikely by now, and
+    listening leaves no trace where a session is kept.
     """
     async with await connect(url, part="probe") as other:
-        before = await insights.backend_pid(db)
-        async with other.transaction():
-            await insights.backend_pid(other)
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    return await insights.backend_pid(db) != before
-            except TimeoutError:
-                # There is but one session for all.
-                return True
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return any([await _is_moved(db, other) for _ in range(_ROUNDS)])
+        except TimeoutError:
+            # There is but one session for all.
+            return True
+
+
+async def _is_moved(db: Connection, other: Connection) -> bool:
+    before = await insights.backend_pid(db)
+    async with other.transaction():
+        await insights.backend_pid(other)
+        return await insights.backend_pid(db) != before
 
 
 async def forget(db: Connection, channel: str) -> None:
