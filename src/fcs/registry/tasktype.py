@@ -17,7 +17,6 @@ from fcs.domain.text import safe_text
 from fcs.registry import models
 from fcs.registry.names import check_limit_key, check_priority, check_queue, is_type_name
 from fcs.registry.options import (
-    Isolation,
     TaskOptions,
     check_attempts,
     check_backoff,
@@ -92,7 +91,6 @@ class TaskType:
         self.timeout = check_timeout(options.get("timeout"))
         self.on_interrupt = check_on_interrupt(options.get("on_interrupt", "interrupt"))
         self.isolation = check_isolation(options.get("isolation"), is_async=self.is_async)
-        self.is_isolated = self.isolation is Isolation.PROCESS
         self.memory_max = check_memory(options.get("memory_max"), self.isolation)
         self.cpu_max = check_cpu(options.get("cpu_max"), self.isolation)
 

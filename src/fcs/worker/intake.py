@@ -26,7 +26,7 @@ from fcs.domain.pace import pause_after
 from fcs.domain.settings import Settings
 from fcs.domain.task import OnInterrupt, Status
 from fcs.domain.text import safe_text
-from fcs.registry import Registry, TaskType
+from fcs.registry import Isolation, Registry, TaskType
 from fcs.worker.children.pool import Pool
 from fcs.worker.executor import Run
 from fcs.worker.slots import Slots
@@ -38,6 +38,7 @@ LOOK_UP_MAX = 500
 """Named tasks looked up at a time: most of them may be somebody's inventions."""
 
 
+_PROCESS = Isolation.PROCESS
 _ON_INTERRUPT = (OnInterrupt.INTERRUPT, OnInterrupt.RETRY)
 
 
@@ -241,7 +242,7 @@ class Intake:
                 await self._refuse(row, error)
             else:
                 run = self._run_of(row, run_id, task_type, kwargs)
-                if not task_type.is_isolated or self._has_a_child(run):
+                if task_type.isolation is not _PROCESS or self._has_a_child(run):
                     ready.append((Beginning(row.id, row.dispatch_no, run_id), run))
         if unknown:
             await self._hand_back(unknown)
