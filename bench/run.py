@@ -1,10 +1,13 @@
 """One run: every measure some rounds, in turn, so that ratios share the weather."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.bar import Bar, Figures, Measure, Sample, Verdict, medians
 from bench.stage import open_stage
 from fcs.node.signals import ended_by_signals
+
+log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 
@@ -17,9 +20,13 @@ async def measure(bars: Sequence[Bar], *, rounds: int, small: bool, say: Say) ->
             for number in range(1, rounds + 1):
                 for take in measures_of(bars):
                     say(f"round {number} of {rounds}: {take.__name__}")
-                    async for sample in take(stage):
-                        say(f"  {sample.name}: {sample.value:,.6g} {sample.unit}")
-                        samples.append(sample)
+                    try:
+                        async for sample in take(stage):
+                            say(f"  {sample.name}: {sample.value:,.6g} {sample.unit}")
+                            samples.append(sample)
+                    except Exception:
+                        # The rest of a long run is worth having; the table says what is missing.
+                        log.exception("%s failed in round %d", take.__name__, number)
     return medians(samples)
 
 

@@ -1,16 +1,17 @@
 """Every measure runs, with few of everything, and leaves nothing behind."""
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
 
 from bench import footprint, growth, run
-from bench.bar import Measure
+from bench.bar import Bar, Measure, Sample
 from bench.bars import ALL
 from bench.peers import measures as of_peers
-from bench.stage import open_stage
+from bench.stage import Stage, open_stage
 
 pytestmark = pytest.mark.slow
 
@@ -30,3 +31,25 @@ async def test_a_measure_yields_what_it_measured_and_cleans_up(take: Measure) ->
     assert len({sample.name for sample in samples}) == len(samples), "a name for each"
     assert all(sample.value >= 0 for sample in samples)
     assert not left_behind()
+
+
+async def failing(stage: Stage) -> AsyncIterator[Sample]:
+    yield Sample("before it failed", "/s", 1.0)
+    raise RuntimeError("as asked")
+
+
+async def working(stage: Stage) -> AsyncIterator[Sample]:
+    yield Sample("after it failed", "/s", 1.0)
+
+
+async def test_a_measure_that_fails_is_told_and_the_rest_is_measured(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bar = Bar("P0", "", [failing, working], [])
+    figures = await run.measure([bar], rounds=2, small=True, say=lambda _: None)
+
+    assert figures["after it failed"].rounds == [1.0, 1.0]
+    assert [record.getMessage() for record in caplog.records] == [
+        "failing failed in round 1",
+        "failing failed in round 2",
+    ]
