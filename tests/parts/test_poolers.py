@@ -56,9 +56,10 @@ async def test_nobody_needs_a_hint_or_a_beat(app: App, pooled_url: str) -> None:
     @app.task
     async def noop() -> None: ...
 
+    rare = replace(DEAF, beat_interval=100, lease=1_000)
     async with (
-        supervising(pooled_url, DEAF),
-        working(pooled_url, app.registry, settings=DEAF, slots=1),
+        supervising(pooled_url, rare),
+        working(pooled_url, app.registry, settings=rare, slots=1),
     ):
         for _ in range(3):
             await (await noop.enqueue()).wait(30)
