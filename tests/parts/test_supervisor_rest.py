@@ -11,7 +11,17 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.parts.stage import DEAF, connected, count, supervising, until, working
+from msgspec import structs
+from tests.parts.stage import (
+    CALM,
+    DEAF,
+    connected,
+    count,
+    end_sessions,
+    supervising,
+    until,
+    working,
+)
 
 from fcs import App
 from fcs.client.handler import Handler
@@ -130,3 +140,14 @@ async def test_when_the_one_that_sleeps_for_all_dies_the_other_takes_its_place(
         await asleep(db)
         await noop.enqueue()
         await succeeded(db, 1)
+
+
+async def test_who_lost_the_lock_in_his_sleep_begins_anew(
+    noop: Noop, database_url: str, db: Connection
+) -> None:
+    """Nobody would ring any more, and each task would wait for a rescan."""
+    settings = structs.replace(CALM, rescan_interval=0.2)
+    async with supervising(database_url, settings):
+        await asleep(db)
+        assert await end_sessions(db, "fcs supervisor sleep") == 1
+        await asleep(db)

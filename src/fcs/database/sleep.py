@@ -15,3 +15,9 @@ async def fall_asleep(db: Connection) -> bool:
 async def wake_up(db: Connection) -> None:
     """Ask not to be rung."""
     await db.execute(_SQL["wake_up"])
+
+
+async def still_asleep(db: Connection) -> None:
+    """Make sure of the connection. Raises what psycopg raises when it is gone, and with it the
+    sleep, of which nobody else would tell."""
+    await db.execute(_SQL["still_asleep"])

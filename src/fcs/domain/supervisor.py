@@ -41,6 +41,9 @@ BATCH_MAX = 500
 """Assignments in one plan. A worker's slots are filled in several steps, so that supervisor, worker
 and Postgres each have a batch in hand at the same time."""
 
+BATCH_PER_WORKER = 10
+"""The same for each worker, where there are many: whoever is told of tasks wakes all who listen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -175,12 +178,13 @@ class Supervisor:
             return False
 
         assignments: list[Assignment] = []
+        enough = max(BATCH_MAX, BATCH_PER_WORKER * len(self._roster))
         for task in self._backlog.take_due(now, accept):
             incarnation = openings.take_slot()
             if is_limited:
                 self._limits.take(task.id, task.lane, incarnation, at)
             assignments.append(Assignment(task, incarnation))
-            if len(assignments) == BATCH_MAX:
+            if len(assignments) == enough:
                 break
         return assignments, is_short
 

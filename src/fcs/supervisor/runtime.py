@@ -8,7 +8,7 @@ compare-and-set; the losers' work is merely wasted.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 
 from fcs.database import backlog, creation, queues, settling, sleep, tasks, workers
@@ -27,7 +27,6 @@ from fcs.domain.facts import (
     HeldAsked,
     HeldCounted,
     Lane,
-    LaneLookedAt,
     LanesListed,
     Place,
     QueuesRead,
@@ -49,28 +48,16 @@ from fcs.domain.hints import (
 from fcs.domain.ids import Incarnation, TaskId, WorkerId
 from fcs.domain.lease import LeaseWatch
 from fcs.domain.pace import Pace
-from fcs.domain.rest import (
-    LIST_INTERVAL,
-    LOOK_MAX,
-    LOOK_SHARE,
-    NAP,
-    OVERLAP,
-    OVERLAP_LAST,
-    Next,
-    Rest,
-)
+from fcs.domain.rest import Next, Rest
 from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Plan, Supervisor, refused
 from fcs.supervisor import firing, upkeep
-from fcs.supervisor.listing import Listing
+from fcs.supervisor.lookout import Lookout
 
 log = logging.getLogger(__name__)
 
 RESCAN_SHARE = 0.02
 """A rescan may take this share of the time: with a long head of dead rows it comes less often."""
-
-CLOCK_ERROR = timedelta(seconds=1)
-"""By no more than this the database's clock is ahead of what is thought here."""
 
 FORGET_INTERVAL = 60.0
 FORGET_MAX = 1_000
@@ -136,7 +123,6 @@ class Session:
         self._supervisor = Supervisor(settings, rng=rng)
         self._watch = LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
         self._clock = DatabaseClock()
-        self._listing = Listing()
         self._known: dict[Incarnation, WorkerId] = {}
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
@@ -144,7 +130,7 @@ class Session:
         self._next_poll = NEVER
         self._pace = Pace(settings.poll_interval)
         self._rest = Rest()
-        self._next_look = self._next_listing = at()
+        self._lookout = Lookout(self._supervisor, self._clock, at=at)
         self._is_unsettled = False
         self._garbage = 0
         self._garbage_logged = -GARBAGE_LOG_INTERVAL
@@ -179,7 +165,7 @@ class Session:
                 await self._settle()
             if self._bed and not self._rest.is_asleep:
                 # Those who create tasks now do not ring.
-                await self._look_around()
+                await self._lookout.look_around(self._db)
             at = self._at()
             plan = self._supervisor.plan(self._clock.now(at), at=at)
             await self._carry_out(plan)
@@ -221,8 +207,7 @@ class Session:
             return
         self._rest.is_asleep = True
         # What came before did not ring.
-        await self._list_lanes()
-        await self._look_at_lanes(OVERLAP_LAST)
+        await self._lookout.look_back(self._db)
 
     async def _hear(self) -> None:
         named: list[TaskId] = []
@@ -263,33 +248,7 @@ class Session:
 
     async def _look_further(self) -> None:
         self._supervisor.look_further()
-        await self._list_lanes()
-        await self._look_at_lanes(OVERLAP_LAST)
-
-    async def _look_around(self) -> None:
-        """See what has been added without a ring, as often as the time it takes allows."""
-        if (began := self._at()) >= self._next_listing:
-            await self._list_lanes()
-            took = self._at() - began
-            self._next_listing = self._at() + max(LIST_INTERVAL, took / LOOK_SHARE)
-        if (began := self._at()) >= self._next_look:
-            await self._look_at_lanes(OVERLAP)
-            took = self._at() - began
-            self._next_look = self._at() + max(NAP, took / LOOK_SHARE)
-
-    async def _list_lanes(self) -> None:
-        lanes = await self._listing.go_on(self._db, self._supervisor.known_lanes())
-        self._supervisor.learn(LanesListed(lanes), at=self._at())
-
-    async def _look_at_lanes(self, overlap: float) -> None:
-        now = self._clock.now(self._at())
-        looks = self._supervisor.to_look_at(now - timedelta(seconds=overlap))
-        if not looks:
-            return
-        until = now + CLOCK_ERROR
-        for found in await backlog.read_on(self._db, looks, limit=LOOK_MAX, until=until):
-            seen = LaneLookedAt(found.lane, found.tasks, found.exhausted)
-            self._supervisor.learn(seen, at=self._at())
+        await self._lookout.look_back(self._db)
 
     async def _settle(self) -> None:
         """One step; what is left waits its turn, for others want to be served as well."""
@@ -379,6 +338,8 @@ class Session:
     async def _rescan(self) -> None:
         """Read every lane from its head: for lost hints, and for what committed late."""
         began = self._at()
+        if self._bed:
+            await sleep.still_asleep(self._bed)
         found = await glance(self._db)
         self._is_unsettled |= found.has_notes
         if found.has_rules:

@@ -55,9 +55,9 @@ class Slots:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether the supervisor is to be told, though it be busy: half of the slots have become
-        free."""
-        return 2 * self.untold >= self.total
+        """Whether the supervisor is to be told, though it be busy: as far as it knows hardly a
+        quarter of the slots is free, and half of them are."""
+        return 4 * (self.busy + self.untold) >= 3 * self.total and 2 * self.untold >= self.total
 
     def told(self, ended: int) -> None:
         """The supervisor was told of so many of the ends."""

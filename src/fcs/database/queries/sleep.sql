@@ -8,3 +8,7 @@ select pg_try_advisory_lock(7162537461882901870);
 -- name: wake_up
 -- Nobody need ring any more.
 select pg_advisory_unlock(7162537461882901870);
+
+-- name: still_asleep
+-- Fails where the connection is gone, and the lock with it.
+select 1;

@@ -1,0 +1,56 @@
+"""The lookout: finds tasks that nobody named, as nobody rings while the supervisor is awake."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from fcs.database import backlog
+from fcs.database.connect import Connection
+from fcs.domain.clock import DatabaseClock
+from fcs.domain.facts import LaneLookedAt, LanesListed
+from fcs.domain.rest import LIST_INTERVAL, LOOK_MAX, LOOK_SHARE, NAP, OVERLAP, OVERLAP_LAST
+from fcs.domain.supervisor import Supervisor
+from fcs.supervisor.listing import Listing
+
+CLOCK_ERROR = timedelta(seconds=1)
+"""By no more than this the database's clock is ahead of what is thought here."""
+
+
+class Lookout:
+    """Tells the supervisor what it finds. `at` is the local clock in seconds."""
+
+    def __init__(
+        self, supervisor: Supervisor, clock: DatabaseClock, *, at: Callable[[], float]
+    ) -> None:
+        self._supervisor, self._clock, self._at = supervisor, clock, at
+        self._listing = Listing()
+        self._next_look = self._next_list = at()
+
+    async def look_around(self, db: Connection) -> None:
+        """See what was added just now, as often as the time it takes allows."""
+        if (began := self._at()) >= self._next_list:
+            await self._list(db)
+            took = self._at() - began
+            self._next_list = self._at() + max(LIST_INTERVAL, took / LOOK_SHARE)
+        if (began := self._at()) >= self._next_look:
+            await self._look(db, OVERLAP)
+            took = self._at() - began
+            self._next_look = self._at() + max(NAP, took / LOOK_SHARE)
+
+    async def look_back(self, db: Connection) -> None:
+        """See also what took its time to commit."""
+        await self._list(db)
+        await self._look(db, OVERLAP_LAST)
+
+    async def _list(self, db: Connection) -> None:
+        lanes = await self._listing.go_on(db, self._supervisor.known_lanes())
+        self._supervisor.learn(LanesListed(lanes), at=self._at())
+
+    async def _look(self, db: Connection, overlap: float) -> None:
+        now = self._clock.now(self._at())
+        looks = self._supervisor.to_look_at(now - timedelta(seconds=overlap))
+        if not looks:
+            return
+        until = now + CLOCK_ERROR
+        for found in await backlog.read_on(db, looks, limit=LOOK_MAX, until=until):
+            seen = LaneLookedAt(found.lane, found.tasks, found.exhausted)
+            self._supervisor.learn(seen, at=self._at())
