@@ -9,7 +9,8 @@ from bench.stage import Stage
 from fcs.node.bench import measures, raw
 
 ONE, TOGETHER, MANY = "enqueue, fcs", "enqueue by 32, fcs", "enqueue_many, fcs"
-INSERT, COPY = "raw insert and commit", "raw COPY"
+INSERT, COPY = "raw insert and commit", "raw COPY into a table like ours"
+PLAIN_COPY = "raw COPY into a plain table"
 
 
 async def enqueue(stage: Stage) -> AsyncIterator[Sample]:
@@ -29,11 +30,15 @@ async def enqueue(stage: Stage) -> AsyncIterator[Sample]:
     async with stage.database() as url:
         yield Sample(TOGETHER, "/s", await measures.enqueue_together_rate(url, 40 * few))
     async with stage.database() as url:
-        pairs = [
-            (await raw.copy_rate(url, many), await measures.enqueue_many_rate(url, many))
+        taken = [
+            (
+                await raw.copy_rate(url, many),
+                await raw.copy_rate(url, many, like_ours=True),
+                await measures.enqueue_many_rate(url, many),
+            )
             for _ in range(turns)
         ]
-        for name, rates in zip((COPY, MANY), zip(*pairs, strict=True), strict=True):
+        for name, rates in zip((PLAIN_COPY, COPY, MANY), zip(*taken, strict=True), strict=True):
             yield Sample(name, "/s", median(rates))
 
 
@@ -45,6 +50,7 @@ BAR = Bar(
         AtLeast(ONE, INSERT, 0.8),
         AtLeast(TOGETHER, ONE, 3),
         AtLeast(MANY, COPY, 0.6),
+        Reported(MANY, PLAIN_COPY),
         Reported(ONE, "enqueue, PgQueuer"),
         Reported(MANY, "enqueue_many, PgQueuer"),
     ],

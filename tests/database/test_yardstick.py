@@ -35,6 +35,14 @@ async def test_the_yardstick_s_tasks_go_through_all_three_moves(
     assert counted["count"] == 5
 
 
+async def test_the_yardstick_like_our_own_has_its_defaults_and_checks(db: Connection) -> None:
+    await rawlimit.create_like_table(db)
+    await rawlimit.copy_like_in(db, IDS)
+
+    query = "select distinct status::text, queue, due_at is null as idle from fcs_bench.tasks"
+    assert await rows(db, query) == [{"status": "pending", "queue": "default", "idle": False}]
+
+
 async def test_the_yardstick_leaves_nothing_behind(db: Connection) -> None:
     await rawlimit.create_table(db)
     await rawlimit.drop_table(db)

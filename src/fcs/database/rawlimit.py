@@ -20,6 +20,18 @@ async def create_plain_table(db: Connection) -> None:
     await db.execute(_SQL["create_plain_table"])
 
 
+async def create_like_table(db: Connection) -> None:
+    """Make a table as that of tasks is."""
+    await db.execute(_SQL["create_like_table"])
+
+
+async def copy_like_in(db: Connection, ids: Sequence[UUID]) -> None:
+    """Write tasks in bulk into such a table."""
+    async with db.cursor() as cursor, cursor.copy(_SQL["copy_like_in"]) as copy:
+        for id in ids:
+            await copy.write_row((id, "noop", "{}"))
+
+
 async def copy_in(db: Connection, ids: Sequence[UUID]) -> None:
     """Write tasks in bulk."""
     async with db.cursor() as cursor, cursor.copy(_SQL["copy_in"]) as copy:

@@ -40,6 +40,14 @@ create schema fcs_bench
     )
     create index pending on tasks (due_at, id) where status = 0;
 
+-- name: create_like_table
+-- The same kind of table as that of tasks: its columns, defaults, checks and indexes.
+create schema fcs_bench
+    create table tasks (like fcs.tasks including all);
+
+-- name: copy_like_in
+copy fcs_bench.tasks (id, ty, args) from stdin;
+
 -- name: copy_in
 copy fcs_bench.tasks (id, args) from stdin;
 

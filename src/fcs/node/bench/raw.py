@@ -45,14 +45,19 @@ async def insert_rate(url: str, tasks: int) -> float:
             await rawlimit.drop_table(db)
 
 
-async def copy_rate(url: str, tasks: int) -> float:
-    """Tasks per second, all copied into a plain table by one statement."""
+async def copy_rate(url: str, tasks: int, *, like_ours: bool = False) -> float:
+    """Tasks per second, all copied by one statement: into a plain table, or one like our own."""
     ids = [new_task_id() for _ in range(tasks)]
     async with await connect(url, part="bench") as db:
-        await rawlimit.create_plain_table(db)
+        make, copy_in = (
+            (rawlimit.create_like_table, rawlimit.copy_like_in)
+            if like_ours
+            else (rawlimit.create_plain_table, rawlimit.copy_in)
+        )
+        await make(db)
         try:
             began = perf_counter()
-            await rawlimit.copy_in(db, ids)
+            await copy_in(db, ids)
             return tasks / (perf_counter() - began)
         finally:
             await rawlimit.drop_table(db)
