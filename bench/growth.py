@@ -12,7 +12,7 @@ import msgspec
 
 from bench import report
 from bench.bar import Bar, Figures, Measure, Sample
-from bench.bars import p13_backlog
+from bench.bars import p08_fleet, p13_backlog
 from bench.machine import Machine
 from bench.stage import Stage
 from fcs.client.ids import new_task_id
@@ -21,7 +21,7 @@ from fcs.database.connect import connect
 from fcs.domain.task import NewTask
 from fcs.node.bench import cluster, measures
 
-SLOTS = 2_000
+SLOTS = 4_000
 TASKS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
 WORKERS = (1, 2, 4, 8, 16)
 CARRIED = (0, 256, 1_024, 4_096, 16_384, 60_000)
@@ -61,12 +61,18 @@ def _by_carried(size: int) -> str:
 
 CURVES = (
     Curve("tasks", "tasks in the run", TASKS, [*map(_by_tasks, TASKS)]),
-    Curve("workers", "worker processes, 2,000 slots in all", WORKERS, [*map(_by_workers, WORKERS)]),
+    Curve("workers", "worker processes, 4,000 slots in all", WORKERS, [*map(_by_workers, WORKERS)]),
     Curve(
         "backlog",
         "tasks waiting behind",
         [*p13_backlog.SIZES.values()],
         [f"drain of {name} waiting" for name in p13_backlog.SIZES],
+    ),
+    Curve(
+        "crowd",
+        "simulated workers, 20,000 slots in all",
+        p08_fleet.CROWDS,
+        [f"{count} simulated workers" for count in p08_fleet.CROWDS],
     ),
     Curve("payload", "bytes of arguments", CARRIED, [*map(_by_carried, CARRIED)]),
 )
@@ -98,6 +104,7 @@ MEASURES: Sequence[Measure] = (
     by_workers,
     by_carried,
     p13_backlog.drain_before_a_backlog,
+    p08_fleet.crowd,
 )
 BAR = Bar("growth", "how cost grows", MEASURES, [])
 

@@ -27,7 +27,9 @@ async def measure(bars: Sequence[Bar], *, rounds: int, small: bool, say: Say) ->
                     except Exception:
                         # The rest of a long run is worth having; the table says what is missing.
                         log.exception("%s failed in round %d", take.__name__, number)
-    return medians(samples)
+    # A median of fewer rounds than the table says would be another figure.
+    found = medians(samples)
+    return {name: figure for name, figure in found.items() if len(figure.rounds) >= rounds}
 
 
 def measures_of(bars: Iterable[Bar]) -> list[Measure]:

@@ -7,7 +7,7 @@ from bench.peers import measures as peers
 from bench.stage import Account, Stage
 from fcs.node.bench import cluster, measures, raw
 
-SLOTS = 2_000
+SLOTS = 4_000
 PLAIN, TUNED = "raw lifecycle, plain schema", "raw lifecycle, tuned schema"
 DRAIN = "drain, fcs"
 

@@ -11,7 +11,7 @@ from bench.tally import Tally, open_tally
 from fcs.database.connect import connect
 from fcs.node.bench import cluster
 
-SLOTS = 2_000
+SLOTS = 4_000
 SECONDS = 60.0
 WINDOW = 10.0
 WARM_UP = 2.0

@@ -82,13 +82,11 @@ async def crowd(stage: Stage) -> AsyncIterator[Sample]:
 BAR = Bar(
     "P8",
     "200 workers against 10, the same number of slots in all",
-    [drain_by_ten, drain_by_two_hundred, crowd],
+    [drain_by_ten, drain_by_two_hundred],
     [
         AtLeast("drain by 200 workers", "drain by 10 workers", 0.9),
         Within("notifying commits of 200 workers", 200),
         Reported("notifying commits of 10 workers"),
         Reported("200 workers, CPU of the server", "10 workers, CPU of the server"),
-        Reported("200 simulated workers", "10 simulated workers"),
-        Reported("1000 simulated workers", "10 simulated workers"),
     ],
 )

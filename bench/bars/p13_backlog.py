@@ -11,7 +11,7 @@ from bench.stage import Stage
 from bench.tally import Tally, open_tally
 from fcs.node.bench import cluster
 
-SLOTS = 2_000
+SLOTS = 4_000
 SIZES = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000, "5M": 5_000_000}
 TRY_AGAIN = 0.001
 

@@ -16,7 +16,7 @@ ROWS = (
 
 KEEPS = "the task, each attempt, its error and log lines, for as long as the settings say"
 PROMISES = "at most once: what began never begins again, unless you asked for attempts"
-SETTINGS = "one supervisor; one worker of 2,000 slots to drain, of 8 when idle"
+SETTINGS = "one supervisor; one worker of 4,000 slots to drain, of 8 when idle"
 
 
 def comparison(figures: Mapping[str, Figure]) -> list[str]:

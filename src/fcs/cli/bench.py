@@ -18,7 +18,7 @@ PARTS = 100
 @click.command("bench")
 @click.argument("only", nargs=-1, metavar="[raw|drain|mixed|enqueue|latency|retention]...")
 @click.option("--tasks", default=100_000, show_default=True, type=click.IntRange(1_000))
-@click.option("--slots", default=2_000, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--slots", default=4_000, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 50))
 @common_options

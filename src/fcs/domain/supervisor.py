@@ -37,7 +37,7 @@ from fcs.domain.limits import Limits
 from fcs.domain.roster import Roster
 from fcs.domain.settings import Settings
 
-BATCH_MAX = 500
+BATCH_MAX = 1_000
 """Assignments in one plan. A worker's slots are filled in several steps, so that supervisor, worker
 and Postgres each have a batch in hand at the same time."""
 

@@ -78,7 +78,7 @@ def _draining(figures: Mapping[str, Measured], around: Surroundings) -> Iterator
         return
     share = f"The drain reaches {drain.value / raw.value:.0%} of what the server can do"
     if around.slots < FEW_SLOTS:
-        yield f"{share}: {around.slots} slots are few for short tasks. Give --slots 2000."
+        yield f"{share}: {around.slots} slots are few for short tasks. Give --slots 4000."
     elif around.round_trip > SLOW_TRIP:
         yield (
             f"{share}: each step of a batch waits {around.round_trip:.1f} ms for the way to the"

@@ -42,7 +42,7 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     only: Sequence[str] = ()
     tasks: int = 100_000
-    slots: int = 2_000
+    slots: int = 4_000
     workers: int = 1
     rounds: int = 3
 
