@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from bench import processes, soak_load
 from bench.bar import Bar, Reported, Sample
-from bench.soak import APP, QUIET, use
+from bench.soak import APP, QUIET, using
 from bench.stage import Account, Stage
 from fcs.database.connect import connect
 from fcs.node.bench import cluster
@@ -22,27 +22,27 @@ _MIB = 1024 * 1024
 
 
 async def footprint(stage: Stage) -> AsyncIterator[Sample]:
-    """Under load as the soak makes it: some 130 tasks a second, of all kinds."""
+    """Under load as the soak makes it: some 120 tasks a second, of all kinds."""
     seconds = stage.size(20, small=2)
     async with stage.database() as url:
-        use(url)
-        async with (
-            cluster.workers(url, count=1, slots=SLOTS, app=APP, also=QUIET) as worker,
-            cluster.supervisor(url) as supervisor,
-            await connect(url, part="bench") as db,
-        ):
-            await asyncio.sleep(stage.size(5, small=1))
-            async with stage.account(url, worker=worker, supervisor=supervisor) as idle:
-                await asyncio.sleep(seconds)
-            for sample in _samples("idle", _memory(stage, worker, supervisor), idle, seconds):
-                yield sample
-            async with soak_load.working(db):
+        with using(url):
+            async with (
+                cluster.workers(url, count=1, slots=SLOTS, app=APP, also=QUIET) as worker,
+                cluster.supervisor(url) as supervisor,
+                await connect(url, part="bench") as db,
+            ):
                 await asyncio.sleep(stage.size(5, small=1))
-                async with stage.account(url, worker=worker, supervisor=supervisor) as busy:
+                async with stage.account(url, worker=worker, supervisor=supervisor) as idle:
                     await asyncio.sleep(seconds)
-                memory = _memory(stage, worker, supervisor)
-            for sample in _samples("busy", memory, busy, seconds):
-                yield sample
+                for sample in _samples("idle", _memory(stage, worker, supervisor), idle, seconds):
+                    yield sample
+                async with soak_load.working(db):
+                    await asyncio.sleep(stage.size(5, small=1))
+                    async with stage.account(url, worker=worker, supervisor=supervisor) as busy:
+                        await asyncio.sleep(seconds)
+                    memory = _memory(stage, worker, supervisor)
+                for sample in _samples("busy", memory, busy, seconds):
+                    yield sample
 
 
 def _samples(
@@ -74,7 +74,7 @@ def _memory(stage: Stage, worker: list[int], supervisor: list[int]) -> dict[str,
 BAR = Bar(
     "footprint",
     "memory that a process shares with no other, and processor time: with nothing to do, and"
-    " under some 130 tasks a second of all kinds; children are the processes of isolated bodies",
+    " under some 120 tasks a second of all kinds; children are the processes of isolated bodies",
     [footprint],
     [
         *(Reported(f"{state}, memory of {role}") for state in ("idle", "busy") for role in ROLES),

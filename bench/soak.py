@@ -8,7 +8,8 @@ gone on for a while: the second quarter of the time is held against the last.
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -98,13 +99,13 @@ async def soak(seconds: float) -> list[Growth]:
         await asyncio.to_thread(server.start)
         try:
             async with scratch_database(server.url(), name="fcs_soak") as url:
-                return growths(await _soak(server, url, seconds))
+                with using(url):
+                    return growths(await _soak(server, url, seconds))
         finally:
             await asyncio.to_thread(server.stop)
 
 
 async def _soak(server: Postgres, url: str, seconds: float) -> list[Mapping[str, float]]:
-    use(url)
     samples: list[Mapping[str, float]] = []
     async with (
         cluster.workers(url, count=1, slots=50, app=APP, also=QUIET) as [worker],
@@ -121,9 +122,16 @@ async def _soak(server: Postgres, url: str, seconds: float) -> list[Mapping[str,
     return samples
 
 
-def use(url: str) -> None:
+@contextmanager
+def using(url: str) -> Iterator[None]:
     """Make this process, and those that it starts, use a database in the way of the soak."""
+    before = dict(os.environ)
     os.environ |= {"FCS_DATABASE": url} | _ENVIRONMENT
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
 async def _sample(db: Connection, watched: Mapping[str, int]) -> Mapping[str, float]:

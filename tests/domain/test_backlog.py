@@ -377,6 +377,24 @@ def test_what_a_look_has_no_room_for_is_found_by_reading_on() -> None:
     assert backlog.lanes_to_read(NOON) == [(LANE, Place(*waiting(2)[1:]))]
 
 
+def test_a_look_that_ends_beyond_the_bookmark_skips_nothing_between() -> None:
+    """What lies beyond the bookmark is left to reading on, so that has to begin there."""
+    backlog = Backlog(window=1_000, aging=AGING)
+    backlog.read(LANE, None, [waiting(1)], exhausted=False)
+    looked(backlog, waiting(1), waiting(2), waiting(3), exhausted=False)
+
+    assert backlog.lanes_to_read(NOON) == [(LANE, Place(*waiting(1)[1:]))]
+
+
+def test_a_look_that_ends_before_the_bookmark_skips_nothing_between() -> None:
+    backlog = Backlog(window=1_000, aging=AGING)
+    backlog.read(LANE, None, [waiting(9)], exhausted=False)
+    looked(backlog, waiting(1), waiting(2), exhausted=False)
+
+    assert taken(backlog) == [1, 2, 9]
+    assert backlog.lanes_to_read(NOON) == [(LANE, Place(*waiting(2)[1:]))]
+
+
 def test_a_lane_that_is_being_read_far_behind_needs_no_look() -> None:
     """What is new lies beyond its bookmark."""
     backlog = Backlog(window=1_000, aging=AGING)

@@ -65,8 +65,8 @@ class World:
     def step(self) -> None:
         act = self.rng.choices(
             [self.write, self.commit, self.delete, self.deliver, self.plan_reads, self.read,
-             self.hand_out, self.give_back, self.rescan, self.pass_time],
-            [6, 4, 1, 6, 6, 6, 6, 2, 0.3, 3],
+             self.look, self.hand_out, self.give_back, self.rescan, self.pass_time],
+            [6, 4, 1, 6, 6, 6, 3, 6, 2, 0.3, 3],
         )[0]  # fmt: skip
         act()
 
@@ -108,6 +108,18 @@ class World:
         for lane, after in reads:
             read = self.table.read(lane, after, self.backlog.lane_share())
             self.backlog.read(lane, after, read.tasks, exhausted=read.exhausted)
+
+    def look(self) -> None:
+        """At what was added lately; it may be more than one look has room for."""
+        since = self.now - self.rng.choice([0.5, 20]) * SECOND
+        limit = self.rng.choice([2, 100])
+        for lane, after in self.backlog.lanes_to_look_at(since):
+            held = len(self.backlog)
+            read = self.table.read(lane, after, 10_000)
+            due = [task for task in read.tasks if task.due_at <= self.now]
+            exhausted = len(due) < limit
+            self.backlog.looked_at(lane, due[:limit], exhausted=exhausted)
+            assert len(self.backlog) <= max(held + limit, 1_000)
 
     def hand_out(self) -> None:
         slots, closed = self.rng.randint(1, 10), self.rng.sample(LANES, self.rng.randint(0, 2))

@@ -19,7 +19,7 @@ from fcs.domain.facts import (
     Waiting,
 )
 from fcs.domain.ids import TaskId
-from fcs.domain.limits import Limits, burst_of
+from fcs.domain.limits import ASK_INTERVAL, Limits, burst_of
 from fcs.domain.supervisor import Plan
 
 MAIL = Lane("mail", "baz", 0)
@@ -484,3 +484,15 @@ def test_limits_are_never_exceeded_and_no_permit_is_lost(block: int) -> None:
             rows.step()
         assert rows.made > 20
         rows.settle()
+
+
+def test_what_keeps_a_limit_full_is_asked_for_although_no_end_was_told() -> None:
+    """While the supervisor is awake not every end rings."""
+    desk = LimitedDesk(at_most(1))
+    desk.find(*mail(1, 2))
+    desk.go()
+    del desk.held[task_id(1)]
+    assert desk.go() == []
+
+    desk.at += ASK_INTERVAL
+    assert desk.go() == [2]

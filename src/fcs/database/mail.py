@@ -8,9 +8,11 @@ from psycopg import sql
 from fcs.database.connect import Connection
 
 MAIL_MAX = 100_000
-UNDISTURBED = 0.003
 MAIL_LENGTH_MAX = 10_000_000
 """So many hints, and so long in all, are kept unread; for what is beyond, a scan stands in."""
+
+UNDISTURBED = 0.003
+"""Seconds of a nap in which no hint wakes."""
 
 
 async def listen(db: Connection, channel: str) -> None:
@@ -57,8 +59,8 @@ class Inbox:
             pass
 
     async def nap(self, seconds: float) -> None:
-        """Wait for so long, though hints come: they are dealt with together. Of a longer nap only
-        the first milliseconds are not to be disturbed."""
+        """Wait for so long, though hints come: they are dealt with together. Only the
+        first milliseconds of a longer nap are not to be disturbed."""
         undisturbed = min(seconds, UNDISTURBED)
         await asyncio.sleep(max(0.0, undisturbed))
         if seconds > undisturbed:

@@ -189,8 +189,11 @@ class Backlog:
         for task in tasks:
             stretch.add(task)
         if not exhausted:
-            # Too many for one look: the others are found by reading on.
-            stretch.bookmark = Place(*tasks[-1][1:])
+            # Too many for one look: the others are found by reading on, from where this one ended
+            # or from where that was to go on, whatever comes first.
+            last = Place(*tasks[-1][1:])
+            if not stretch.goes_on or (stretch.bookmark is not None and last < stretch.bookmark):
+                stretch.bookmark = last
             stretch.goes_on = True
         stretch.trim(self.lane_share())
 

@@ -20,6 +20,9 @@ from fcs.domain.ids import Incarnation, TaskId
 Scope = tuple[str, str]
 """A queue and one of its limit keys; the key "" stands for the queue as a whole."""
 
+ASK_INTERVAL: Final = 0.05
+"""Seconds after which tasks that keep a limit full are asked for, though nobody told of an end."""
+
 _WHOLE: Final = 1 - 1e-6
 """So much of a token is a token: sums of fractions are not exact."""
 
@@ -60,6 +63,7 @@ class Limits:
         self._uncounted: set[str] = set()
         self._stirred: set[Incarnation] = set()
         self._is_full = False
+        self._ask_again_at = 0.0
         self._next_token_at: float | None = None
 
     def __bool__(self) -> bool:
@@ -138,10 +142,14 @@ class Limits:
         """Queues of which nothing goes out before their rows were counted."""
         return frozenset(self._uncounted)
 
-    def to_ask(self) -> frozenset[TaskId]:
+    def to_ask(self, at: float) -> frozenset[TaskId]:
         """Tasks that may be over, when a full limit holds others back."""
+        if self._is_full and at >= self._ask_again_at:
+            # Not every end is told while the supervisor is awake.
+            self.stir_all()
         if not (self._is_full and self._stirred):
             return frozenset()
+        self._ask_again_at = at + ASK_INTERVAL
         ids = frozenset(id for id, held in self._held.items() if held.incarnation in self._stirred)
         self._stirred.clear()
         return ids

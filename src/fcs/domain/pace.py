@@ -12,9 +12,9 @@ QUICKEST_SHARE: Final = 1 / 20
 """The share of the longest pause that the shortest is, where no hint tells when to look."""
 
 
-def pause_after(took: float, *, interval: float) -> float:
+def pause_after(took: float, *, interval: float, share: float = LOOK_SHARE) -> float:
     """Seconds until the next look, after one that took so long."""
-    return max(interval, took / LOOK_SHARE)
+    return max(interval, took / share)
 
 
 class Pace:

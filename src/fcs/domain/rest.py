@@ -1,4 +1,4 @@
-"""How a supervisor rests: whoever is busy looks again by itself and is rung by nobody.
+"""How a supervisor rests: a busy one looks for itself, and nobody rings it.
 
 Asleep, it is rung for whatever is new; that is the quickest way for a lone task, and dear where
 there are many. So once there was work in two rounds in a row it stays awake, naps for
@@ -22,11 +22,11 @@ NAPS_MAX = 10
 OVERLAP = 0.05
 """Seconds by which a look reaches back: so late may somebody's news be committed."""
 
-OVERLAP_LAST = 5.0
+OVERLAP_LAST = 1.0
 """The same for the last look before a sleep. News that took longer is found by a rescan."""
 
-LOOK_SHARE = 0.1
-"""Looking may take this share of the time: where it is slow it is done less often."""
+AWAKE_SHARE = 0.3
+"""Looking around may take this share of the time: where it is slow it is done less often."""
 
 LIST_INTERVAL = 0.1
 """Seconds between two looks for lanes that are not known yet; the head of a lane may be long dead

@@ -161,7 +161,7 @@ class Supervisor:
             is_short=is_short,
             reads=self.plan_reads(now),
             count=self._limits.to_count(),
-            ask=self._limits.to_ask(),
+            ask=self._limits.to_ask(at),
             wake_at=self._next_wake(now, at),
         )
 

@@ -1,13 +1,14 @@
 """The lookout: finds tasks that nobody named, as nobody rings while the supervisor is awake."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fcs.database import backlog
 from fcs.database.connect import Connection
 from fcs.domain.clock import DatabaseClock
 from fcs.domain.facts import LaneLookedAt, LanesListed
-from fcs.domain.rest import LIST_INTERVAL, LOOK_MAX, LOOK_SHARE, NAP, OVERLAP, OVERLAP_LAST
+from fcs.domain.pace import pause_after
+from fcs.domain.rest import AWAKE_SHARE, LIST_INTERVAL, LOOK_MAX, NAP, OVERLAP, OVERLAP_LAST
 from fcs.domain.supervisor import Supervisor
 from fcs.supervisor.listing import Listing
 
@@ -24,22 +25,29 @@ class Lookout:
         self._supervisor, self._clock, self._at = supervisor, clock, at
         self._listing = Listing()
         self._next_look = self._next_list = at()
+        self._seen_until: datetime | None = None
 
     async def look_around(self, db: Connection) -> None:
         """See what was added just now, as often as the time it takes allows."""
         if (began := self._at()) >= self._next_list:
             await self._list(db)
-            took = self._at() - began
-            self._next_list = self._at() + max(LIST_INTERVAL, took / LOOK_SHARE)
+            self._next_list = self._after(began, LIST_INTERVAL)
         if (began := self._at()) >= self._next_look:
             await self._look(db, OVERLAP)
-            took = self._at() - began
-            self._next_look = self._at() + max(NAP, took / LOOK_SHARE)
+            self._next_look = self._after(began, NAP)
 
     async def look_back(self, db: Connection) -> None:
         """See also what took its time to commit."""
         await self._list(db)
         await self._look(db, OVERLAP_LAST)
+
+    def was_rung(self) -> None:
+        """Up to now, whoever had news has rung."""
+        self._seen_until = self._clock.now(self._at())
+
+    def _after(self, began: float, interval: float) -> float:
+        now = self._at()
+        return now + pause_after(now - began, interval=interval, share=AWAKE_SHARE)
 
     async def _list(self, db: Connection) -> None:
         lanes = await self._listing.go_on(db, self._supervisor.known_lanes())
@@ -47,7 +55,10 @@ class Lookout:
 
     async def _look(self, db: Connection, overlap: float) -> None:
         now = self._clock.now(self._at())
-        looks = self._supervisor.to_look_at(now - timedelta(seconds=overlap))
+        # However long ago the last look was, this one begins before its end.
+        since = min(now, self._seen_until or now) - timedelta(seconds=overlap)
+        self._seen_until = now
+        looks = self._supervisor.to_look_at(since)
         if not looks:
             return
         until = now + CLOCK_ERROR

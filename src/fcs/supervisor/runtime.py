@@ -47,7 +47,7 @@ from fcs.domain.hints import (
 )
 from fcs.domain.ids import Incarnation, TaskId, WorkerId
 from fcs.domain.lease import LeaseWatch
-from fcs.domain.pace import Pace
+from fcs.domain.pace import Pace, pause_after
 from fcs.domain.rest import Next, Rest
 from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Plan, Supervisor, refused
@@ -56,12 +56,9 @@ from fcs.supervisor.lookout import Lookout
 
 log = logging.getLogger(__name__)
 
-RESCAN_SHARE = 0.02
-"""A rescan may take this share of the time: with a long head of dead rows it comes less often."""
-
 FORGET_INTERVAL = 60.0
 FORGET_MAX = 1_000
-SETTLE_INTERVAL = 60.0
+SCHEDULES_INTERVAL = 60.0
 
 NEVER = float("inf")
 
@@ -126,7 +123,7 @@ class Session:
         self._known: dict[Incarnation, WorkerId] = {}
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
-        self._next_fire = self._next_settle = self._next_rules = at()
+        self._next_fire = self._next_schedules = self._next_rules = at()
         self._next_poll = NEVER
         self._pace = Pace(settings.poll_interval)
         self._rest = Rest()
@@ -198,6 +195,7 @@ class Session:
             case Next.SLEEP:
                 await self._inbox.wait(wait)
             case Next.WAKE_UP:
+                self._lookout.was_rung()
                 await sleep.wake_up(self._bed)
                 self._rest.is_asleep = False
 
@@ -270,20 +268,21 @@ class Session:
             await self._fire()
         if self._at() >= self._next_poll:
             await self._poll()
-        if self._at() >= self._next_settle:
-            self._next_settle = self._at() + SETTLE_INTERVAL
+        if self._at() >= self._next_schedules:
+            self._next_schedules = self._at() + SCHEDULES_INTERVAL
             await firing.look_after(self._db)
 
     async def _poll(self) -> None:
         """Find in the rows what hints would have told."""
-        asked_at = self._at()
+        began = asked_at = self._at()
         _, _, rows = await workers.survey(self._db)
         self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
         await self._look_further()
         self._is_unsettled = True
         self._next_fire = min(self._next_fire, self._at() + self._settings.survey_interval)
         self._next_rules = min(self._next_rules, self._at() + self._settings.survey_interval)
-        self._next_poll = self._at() + self._pace.pause()
+        took = self._at() - began
+        self._next_poll = self._at() + pause_after(took, interval=self._pace.pause())
 
     async def _forget(self) -> None:
         await workers.forget_ended(self._db, seconds=self._settings.forget_workers_after)
@@ -352,14 +351,13 @@ class Session:
             if reads := self._supervisor.plan_reads(self._clock.now(self._at())):
                 await self._read_on(reads)
         else:
-            self._lanes_after = None
             self._supervisor.learn(LanesListed([]), at=self._at())
         if found.has_held:
             await upkeep.reap_strangers(self._db)
             # Also of workers whose accounts look well: what was not begun is told by the rows.
             await self._chase(list(self._known))
         took = self._at() - began
-        self._next_rescan = self._at() + max(self._settings.rescan_interval, took / RESCAN_SHARE)
+        self._next_rescan = self._at() + pause_after(took, interval=self._settings.rescan_interval)
 
     async def _read_on(self, reads: Sequence[tuple[Lane, Place | None]]) -> None:
         for read in await backlog.read_on(self._db, reads, limit=self._supervisor.lane_share):

@@ -26,8 +26,13 @@ LULL = 0.05
 not worth a ring."""
 
 
+URGENT_AGAIN = 0.01
+"""Seconds after which a worker tells again that the supervisor takes for nearly full."""
+
+
 class Outbox:
     def __init__(self, url: str, slots: Slots, *, rng: Random) -> None:
+        self._told_at = -URGENT_AGAIN
         self._line = Line(url, part="worker finish", rng=rng)
         self._slots = slots
         self._endings: list[Ending | Again] = []
@@ -87,7 +92,7 @@ class Outbox:
             await runs.report(db, self._slots.report())
 
         await self._line.carry_out(tell)
-        self._slots.told(untold)
+        self._has_told(untold)
 
     async def _send(self, batch: list[Ending | Again]) -> None:
         await self._deliver(batch)
@@ -148,8 +153,19 @@ class Outbox:
             returned = await self._line.carry_out(retry)
         return [again for again in agains if again.run_id not in returned]
 
+    def _is_urgent(self) -> bool:
+        """Whether the supervisor is to be told, though it be busy."""
+        if not self._slots.is_nearly_full:
+            return False
+        age = asyncio.get_running_loop().time() - self._told_at
+        return self._slots.is_half_free or age >= URGENT_AGAIN
+
+    def _has_told(self, untold: int) -> None:
+        self._slots.told(untold)
+        self._told_at = asyncio.get_running_loop().time()
+
     async def _finish(self, endings: list[Ending]) -> None:
-        untold, is_urgent = self._slots.untold, self._slots.is_urgent
+        untold, is_urgent = self._slots.untold, self._is_urgent()
         others = [ending for ending in endings if not ending.is_plain]
         plain = [ending for ending in endings if ending.is_plain] if others else endings
 
@@ -168,7 +184,7 @@ class Outbox:
             finished |= others_finished
             finished.rang |= others_finished.rang
         if finished.rang:
-            self._slots.told(untold)
+            self._has_told(untold)
         if len(finished) < len(endings):
             missing = [ending for ending in endings if ending.task_id not in finished]
             # Accepted by an earlier sending whose answer was lost, or no longer ours to say.

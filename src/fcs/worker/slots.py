@@ -54,10 +54,14 @@ class Slots:
         self.untold += 1
 
     @property
-    def is_urgent(self) -> bool:
-        """Whether the supervisor is to be told, though it be busy: as far as it knows hardly a
-        quarter of the slots is free, and half of them are."""
-        return 4 * (self.busy + self.untold) >= 3 * self.total and 2 * self.untold >= self.total
+    def is_nearly_full(self) -> bool:
+        """Whether the supervisor knows of a quarter of the slots at the most."""
+        return 4 * (self.busy + self.untold) >= 3 * self.total
+
+    @property
+    def is_half_free(self) -> bool:
+        """Whether half of the slots have become free and the supervisor does not know."""
+        return 2 * self.untold >= self.total
 
     def told(self, ended: int) -> None:
         """The supervisor was told of so many of the ends."""

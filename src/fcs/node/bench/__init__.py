@@ -1,1 +1,1 @@
-"""What `fcs bench` measures: the raw limit, draining, enqueueing, latency; each in one run."""
+"""`fcs bench`: measures a Postgres and fcs on it, and says what looks slow."""

@@ -38,6 +38,8 @@ async def mixed_rate(
             finally:
                 creating.cancel()
                 await asyncio.wait([creating])
+                if not creating.cancelled():
+                    creating.result()
             return count / seconds
     finally:
         await app.close()
