@@ -207,7 +207,7 @@ def _length(size: bytes) -> int:
     return length
 
 
-FILES = ("tasks", "runs", "workers", "creation", "glance")
+FILES = ("tasks", "runs", "workers", "creation", "glance", "sleep")
 STATEMENTS = {name: text for file in FILES for name, text in sql.load(file).items()}
 
 

@@ -9,7 +9,7 @@ from fcs import App
 EAGER = replace(CALM, survey_interval=0.05, rescan_interval=0.1)
 
 
-async def test_idle_it_surveys_and_glances_and_sends_nothing_else(
+async def test_idle_it_surveys_and_glances_and_sends_next_to_nothing_else(
     app: App, database_url: str
 ) -> None:
     async with (
@@ -21,7 +21,7 @@ async def test_idle_it_surveys_and_glances_and_sends_nothing_else(
         before, glances = len(proxy.statements), proxy.sent("glance")
         await until_so(lambda: proxy.sent("glance") >= glances + 5)
 
-        usual = [first_line("survey"), first_line("glance")]
+        usual = [first_line("survey"), first_line("glance"), first_line("still_asleep")]
         others = [
             sent for sent in proxy.statements[before:] if not any(line in sent for line in usual)
         ]

@@ -41,8 +41,7 @@ SyncConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 # By SQLSTATE class: connection, rollback, resources, operator (shutdown, cancel), system.
 _PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 # Read-only, lock or idle time over, and a notification queue that is full just now.
-# So is what was prepared before a migration changed the type of a column: prepared anew it works.
-_PASSING = frozenset({"25006", "55P03", "25P03", "54000", "0A000"})
+_PASSING = frozenset({"25006", "55P03", "25P03", "54000"})
 _WARNING = "01000"
 
 CONFIRM: Final = """
