@@ -18,6 +18,7 @@ from tests.parts.stage import (
     connected,
     count,
     end_sessions,
+    hire_fake,
     supervising,
     until,
     working,
@@ -28,6 +29,7 @@ from fcs.client.handler import Handler
 from fcs.client.ids import new_task_id
 from fcs.database import sleep, tasks
 from fcs.database.connect import Connection
+from fcs.domain.rest import OVERLAP_LAST
 from fcs.domain.task import NewTask
 
 Noop = Handler[[], Coroutine[Any, Any, None], None]
@@ -151,3 +153,33 @@ async def test_who_lost_the_lock_in_his_sleep_begins_anew(
         await asleep(db)
         assert await end_sessions(db, "fcs supervisor sleep") == 1
         await asleep(db)
+
+
+async def test_what_was_created_in_a_long_round_is_found_after_it(
+    noop: Noop, database_url: str, db: Connection
+) -> None:
+    """A look begins where the last one ended, however long ago that was."""
+    fake = await hire_fake(db, ["noop"], slots=10)
+    async with connected(database_url) as other, AsyncExitStack() as stack:
+        async with other.transaction():
+            await create_one(db, "noop")
+            await other.execute("select from fcs.workers for no key update")
+            await stack.enter_async_context(supervising(database_url, DEAF))
+            await blocked(db)
+            await create_one(db, "noop")
+            # Longer than the last look before a sleep reaches back.
+            await asyncio.sleep(OVERLAP_LAST + 0.2)
+
+        async def both() -> bool:
+            return len(await fake.held()) == 2
+
+        await until(both)
+
+
+async def blocked(db: Connection) -> None:
+    """Wait until somebody waits for a lock."""
+
+    async def waits() -> bool:
+        return await count(db, "select count(*) from pg_locks where not granted") > 0
+
+    await until(waits)
