@@ -65,7 +65,7 @@ def _circumstances(report: Report) -> str:
     return (
         f"`{report.command}`, {machine.date}: {machine.cores} cores, {machine.memory_gib:g} GiB, "
         f"Python {machine.python}, Postgres {machine.postgres} on a Unix socket ({settings}; "
-        f"durability as it comes). Medians of {report.rounds} rounds."
+        f"`fsync` and `synchronous_commit` on). Medians of {report.rounds} rounds."
     )
 
 

@@ -34,6 +34,7 @@ from fcs.worker.slots import Slots
 log = logging.getLogger(__name__)
 
 NAMED_MAX = 100_000
+RELEASED_SHOWN = 5
 LOOK_UP_MAX = 500
 """Named tasks looked up at a time: most of them may be somebody's inventions."""
 
@@ -307,8 +308,14 @@ class Intake:
         async def release(db: Connection) -> set[TaskId]:
             return await runs.release(db, strays)
 
-        for task_id in await self._line.carry_out(release):
-            log.warning("task released, its body was never started: task=%s", task_id)
+        if released := await self._line.carry_out(release):
+            # One line for all: a worker that leaves under load gives back what it had just begun.
+            some = " ".join(str(id) for id in islice(released, RELEASED_SHOWN))
+            log.warning(
+                "tasks released, their bodies were never started: tasks=%d some=%s",
+                len(released),
+                some,
+            )
 
     async def _hand_back(self, rows: list[Dispatched]) -> None:
         if not rows:
