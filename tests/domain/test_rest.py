@@ -6,7 +6,7 @@ from tests.domain.samples import waiting
 
 from fcs.domain.facts import Assignment
 from fcs.domain.ids import Incarnation
-from fcs.domain.rest import NAP, NAP_MAX, NAPS_MAX, Next, Rest
+from fcs.domain.rest import NAP, NAP_MAX, NAPS_MAX, NAPS_UNDONE, Next, Rest
 from fcs.domain.supervisor import Plan
 
 WORK = Plan([Assignment(waiting(1), Incarnation(UUID(int=1)))])
@@ -68,11 +68,22 @@ def test_it_falls_asleep_after_some_naps_in_which_nothing_came() -> None:
     assert idled(rest) is Next.FALL_ASLEEP
 
 
-def test_work_between_two_naps_keeps_it_awake() -> None:
+def test_work_after_every_other_nap_keeps_it_awake() -> None:
     rest = Rest()
     for _ in range(3 * NAPS_MAX):
         assert idled(rest) is Next.NAP
+        assert idled(rest) is Next.NAP
         worked(rest)
+
+
+def test_tasks_that_come_now_and_then_let_it_fall_asleep() -> None:
+    """Each would wait for the end of a nap; asleep it is rung at once."""
+    rest = Rest()
+    ways: list[Next] = []
+    while Next.FALL_ASLEEP not in ways:
+        worked(rest)
+        ways += [idled(rest) for _ in range(NAPS_UNDONE + 1)]
+        assert len(ways) < 10 * NAPS_MAX
 
 
 def test_it_falls_asleep_soon_when_only_a_worker_can_help() -> None:
