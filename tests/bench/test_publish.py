@@ -32,9 +32,6 @@ def run(*, drain: float, wait: float) -> report.Report:
     )
 
 
-@pytest.mark.skipif(
-    not (report.RESULTS / report.LATEST).exists(), reason="no whole run has been kept so far"
-)
 @pytest.mark.parametrize("page", [publish.PAGE, publish.README], ids=lambda page: page.name)
 def test_a_page_quotes_the_last_run(page: Path) -> None:
     quoted = publish.BLOCK.search(page.read_text("utf-8"))
