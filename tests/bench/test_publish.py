@@ -40,7 +40,6 @@ def test_a_page_quotes_the_last_run(page: Path) -> None:
     assert quoted[0] == publish.blocks()[page], "run: python -m bench publish"
 
 
-@pytest.mark.skipif(not growth.RESULTS.exists(), reason="growth has not been measured so far")
 def test_the_page_shows_how_cost_grew_in_the_last_run() -> None:
     shown = publish.GROWTH.search(publish.PAGE.read_text("utf-8"))
 
