@@ -14,6 +14,7 @@ from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
     CALM,
     DEAF,
+    PATIENCE,
     Fake,
     beating,
     come_round,
@@ -27,6 +28,7 @@ from tests.parts.stage import (
     view,
     working,
 )
+from tests.pooler import front
 
 from fcs import App, Status
 from fcs.client.handler import Handler
@@ -208,6 +210,23 @@ async def test_a_lost_database_is_waited_for(noop: Noop, database_url: str, db: 
         await noop.enqueue()
         proxy.come_back()
         await until_held(fake, 2)
+
+
+async def test_asked_to_end_while_the_database_goes_away_it_ends(database_url: str) -> None:
+    """The trouble must not swallow the cancellation, or the process stays for ever."""
+    moments = 0
+
+    def at() -> float:
+        nonlocal moments
+        moments += 1
+        if moments == 50:
+            part.cancel()
+            raise ConnectionError("gone, at the very moment it is asked to end")
+        return monotonic()
+
+    part = asyncio.create_task(runtime.run(front(database_url), CALM, rng=Random(1), at=at))
+    await asyncio.wait([part], timeout=PATIENCE)
+    assert part.cancelled()
 
 
 @pytest.mark.parametrize("name", ["fcs supervisor", "fcs supervisor mail"])

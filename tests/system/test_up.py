@@ -97,8 +97,8 @@ class Machine:
                 found.append(f"{folder.name} {words}")
         return found
 
-    def is_deserted(self) -> bool:
-        return not self.processes()
+    def wait_until_deserted(self) -> None:
+        eventually(self.processes, until=lambda left: not left)
 
     def pull_the_plug(self) -> None:
         """Kill everything at once."""
@@ -112,7 +112,7 @@ class Machine:
         self.pull_the_plug()
         for up in self.ups:
             up.process.communicate()
-        eventually(self.is_deserted)
+        self.wait_until_deserted()
 
 
 class Up:
@@ -260,7 +260,7 @@ def test_killed_it_takes_everything_along(machine: Machine) -> None:
     assert len(machine.processes()) > 4
     up.process.kill()
     up.process.wait()
-    eventually(machine.is_deserted)
+    machine.wait_until_deserted()
 
     again = machine.up()
     assert again.ask(f"/tasks/{id}")["status"] == "succeeded"
@@ -273,7 +273,7 @@ def test_killed_while_it_starts_it_takes_everything_along(mine: Machine) -> None
         eventually(lambda: any("postgres" in words for words in mine.processes()))
         starting.process.kill()
         starting.process.wait()
-        eventually(mine.is_deserted)
+        mine.wait_until_deserted()
     mine.up().run()
 
 
@@ -283,7 +283,7 @@ def test_interrupted_while_it_starts_it_leaves_nothing(mine: Machine) -> None:
         eventually(lambda: any("postgres" in words for words in mine.processes()))
         assert starting is mine.ups[-1]
         starting.stop(sign)
-        eventually(mine.is_deserted)
+        mine.wait_until_deserted()
     mine.up().run()
 
 
@@ -474,7 +474,7 @@ def test_data_survive_power_failures(mine: Machine) -> None:
     up = mine.up()
     id = up.run()
     mine.pull_the_plug()
-    eventually(mine.is_deserted)
+    mine.wait_until_deserted()
     again = mine.up()
     with psycopg.connect(again.database) as db:
         assert db.execute("select status::text from fcs.tasks where id = %s", [id]).fetchone() == (

@@ -92,6 +92,7 @@ async def run(
                 await session.open(url, group, direct=direct)
                 await session.supervise()
         except ExceptionGroup as errors:
+            _end_if_asked()
             passing, others = errors.split(is_passing)
             if others is not None:
                 raise first_of(others) from None
@@ -103,6 +104,13 @@ async def run(
             await session.close()
         # The lost are to be known a lease after Postgres is back, so be there when it is.
         await asyncio.sleep(full_jitter(tries, rng, cap=settings.survey_interval))
+
+
+def _end_if_asked() -> None:
+    """A group that fails while it is cancelled tells of the failure alone."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Session:
