@@ -21,6 +21,7 @@ TABLES = (
     "schedules",
     "fires",
     "declarations",
+    "reports",
 )
 
 

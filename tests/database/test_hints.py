@@ -20,7 +20,7 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import runs, sleep, tasks, workers
+from fcs.database import reports, runs, sleep, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.runs import Again, Evidence
 from fcs.domain import hints
@@ -110,6 +110,49 @@ async def test_an_urgent_report_rings_whoever_is_awake(clean: Connection, ears: 
     await runs.succeed(clean, [ending(1)], "report", is_urgent=True)
 
     assert await ears.payloads() == ["report"]
+
+
+async def test_an_urgent_report_is_written_where_that_was_asked_for(
+    clean: Connection, ears: Ears
+) -> None:
+    """A ring wakes everybody who listens, and of many workers everyone does."""
+    await add_workers(clean, 7, 8)
+    await add_running(clean, 7, 1)
+    await add_running(clean, 8, 2)
+    await reports.ask_for(clean, [W])
+    await ears.heard()
+    await runs.succeed(clean, [ending(1)], f"report {W} 1 0 1", is_urgent=True)
+    await runs.succeed(clean, [ending(2)], f"report {RIVAL} 1 0 1", is_urgent=True)
+    await runs.report(clean, f"report {W} 2 0 1")
+
+    assert await ears.payloads() == [f"report {RIVAL} 1 0 1"]
+    assert await reports.read(clean) == [f"report {W} 2 0 1"]
+
+
+@pytest.mark.usefixtures("sleeper")
+async def test_who_sleeps_is_rung_whatever_was_asked_for(clean: Connection, ears: Ears) -> None:
+    """A sleeper does not read."""
+    await add_workers(clean, 7)
+    await add_running(clean, 7, 1)
+    await reports.ask_for(clean, [W])
+    await ears.heard()
+    await runs.finish(clean, [ending(1)], f"report {W} 1 0 1", is_urgent=True)
+    await runs.report(clean, f"report {W} 2 0 1")
+
+    assert await ears.payloads() == [f"report {W} 1 0 1", f"report {W} 2 0 1"]
+
+
+async def test_reports_in_writing_are_asked_of_the_named_and_of_no_others(
+    clean: Connection,
+) -> None:
+    await reports.ask_for(clean, [W])
+    await runs.report(clean, f"report {W} 1 0 1")
+    await reports.ask_for(clean, [W, RIVAL])
+    # What was written stays: it may not have been read.
+    assert await reports.read(clean) == [f"report {W} 1 0 1"]
+
+    await reports.ask_for(clean, [RIVAL])
+    assert await reports.read(clean) == []
 
 
 @pytest.mark.usefixtures("sleeper")

@@ -94,6 +94,15 @@ def test_it_falls_asleep_soon_when_only_a_worker_can_help() -> None:
     assert idled(rest, is_short=True) is Next.FALL_ASLEEP
 
 
+def test_who_reads_reports_stays_awake_for_them() -> None:
+    """Else every end would ring it, and wake all who listen."""
+    rest, full = Rest(), Plan(is_short=True)
+
+    naps = [rest.after_round(full, reads_reports=True) for _ in range(NAPS_MAX + 1)]
+
+    assert naps == [Next.NAP] * NAPS_MAX + [Next.FALL_ASLEEP]
+
+
 def test_beside_another_sleeper_it_naps_longer_each_time_and_never_too_long() -> None:
     rest = Rest()
     naps = []

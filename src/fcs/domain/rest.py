@@ -59,8 +59,11 @@ class Rest:
         self._rounds = 0
         self._naps = 0
 
-    def after_round(self, plan: Plan) -> Next:
-        """What to do after a round in which so much was planned and done."""
+    def after_round(self, plan: Plan, *, reads_reports: bool = False) -> Next:
+        """What to do after a round in which so much was planned and done.
+
+        `reads_reports`: workers write their reports for this one to read while it is awake.
+        """
         if plan.assignments:
             self._rounds += 1
             self._naps = max(0, self._naps - NAPS_UNDONE)
@@ -74,7 +77,7 @@ class Rest:
             return Next.SLEEP
         self._naps += 1
         # Where tasks are due that nobody can take, only news of a worker can help.
-        enough = 1 if plan.is_short else NAPS_MAX
+        enough = 1 if plan.is_short and not reads_reports else NAPS_MAX
         return Next.FALL_ASLEEP if self._naps > enough else Next.NAP
 
     def could_not_fall_asleep(self) -> None:

@@ -53,6 +53,7 @@ from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Plan, Supervisor, refused
 from fcs.supervisor import firing, upkeep
 from fcs.supervisor.lookout import Lookout
+from fcs.supervisor.reports import Reports
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class Session:
         self._pace = Pace(settings.poll_interval)
         self._rest = Rest()
         self._lookout = Lookout(self._supervisor, self._clock, at=at)
+        self._reports = Reports(self._supervisor, at=at)
         self._is_unsettled = False
         self._garbage = 0
         self._garbage_logged = -GARBAGE_LOG_INTERVAL
@@ -171,6 +173,7 @@ class Session:
             if self._bed and not self._rest.is_asleep:
                 # Those who create tasks now do not ring.
                 await self._lookout.look_around(self._db)
+                await self._reports.look(self._db)
             at = self._at()
             plan = self._supervisor.plan(self._clock.now(at), at=at)
             await self._carry_out(plan)
@@ -193,7 +196,7 @@ class Session:
         if self._bed is None:
             await self._inbox.wait(wait if plan.is_empty else 0)
             return
-        match self._rest.after_round(plan):
+        match self._rest.after_round(plan, reads_reports=self._reports.are_written):
             case Next.GO_ON:
                 await self._inbox.wait(0)
             case Next.NAP:
@@ -214,6 +217,7 @@ class Session:
         self._rest.is_asleep = True
         # What came before did not ring.
         await self._lookout.look_back(self._db)
+        await self._reports.read(self._db)
 
     async def _hear(self) -> None:
         named: list[TaskId] = []
@@ -318,6 +322,7 @@ class Session:
         self._clock.sync(now, answered_at=self._at())
         self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
         self._note_changes({row.incarnation: row.id for row in rows})
+        await self._reports.ask(self._db, self._known if self._bed else ())
 
         for suspect in self._watch.observe(rows, uptime=uptime, at=asked_at):
             returned = await upkeep.reap(

@@ -39,7 +39,7 @@ select case
 -- name: succeed
 -- Record runs that returned and left nothing behind, which are most; report the free slots in the
 -- same breath, if that is urgent or somebody sleeps. Answers with those that were recorded, or
--- null where it was all of them, and with null where nobody was rung.
+-- null where it was all of them, and with null where nobody was told.
 with durable as (select fcs.durably(), fcs.now() as now),
 ended as (
     select ended.*, now
@@ -66,8 +66,8 @@ select case
            then array(select id from finished)
        end as task_ids,
        case
-           when %(is_urgent)s::boolean or fcs.must_ring()
-           then pg_notify('fcs_supervisor', %(report)s::text)
+           when fcs.must_ring() then pg_notify('fcs_supervisor', %(report)s::text)
+           when %(is_urgent)s::boolean then fcs.tell(%(report)s::text)
        end;
 
 -- name: finish
@@ -129,13 +129,16 @@ select case
            then array(select id from finished)
        end as task_ids,
        case
-           when %(is_urgent)s::boolean or fcs.must_ring()
-           then pg_notify('fcs_supervisor', %(report)s::text)
+           when fcs.must_ring() then pg_notify('fcs_supervisor', %(report)s::text)
+           when %(is_urgent)s::boolean then fcs.tell(%(report)s::text)
        end;
 
 -- name: report
 -- Tell the supervisor how a worker is.
-select pg_notify('fcs_supervisor', %(report)s::text);
+select case
+           when fcs.must_ring() then pg_notify('fcs_supervisor', %(report)s::text)
+           else fcs.tell(%(report)s::text)
+       end;
 
 -- name: retry
 -- Let tasks run again, later: an attempt is left, or the body asked for another time. Nothing
