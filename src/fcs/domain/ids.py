@@ -16,6 +16,8 @@ Incarnation = NewType("Incarnation", UUID)
 """One process start of a worker id. A dead incarnation never comes back."""
 RunId = NewType("RunId", UUID)
 """One run of one task: the token that every write about the run must show."""
+NodeId = NewType("NodeId", UUID)
+"""One start of a process that may lead. Like an incarnation it never comes back."""
 
 ENTROPY_BYTES = 10
 
