@@ -15,9 +15,9 @@ from fcs.domain.ring import (
     SLOTS,
     WIDEN_LEASES,
     Ring,
+    Scores,
     may_reap,
     reapers_after,
-    scores_of,
     slot_of,
     slot_of_key,
 )
@@ -57,7 +57,7 @@ def test_tasks_of_one_moment_fall_into_all_slots() -> None:
 
 def test_nobody_changes_the_hash_by_accident() -> None:
     """F-72: workers of two versions must agree, or each believes that the other has the task."""
-    scores = scores_of(worker(1))
+    scores = Scores(worker(1))
     assert (scores[0], scores[1], scores[SLOTS - 1]) == (
         14913112892102478721,
         1557377424709126017,
@@ -110,7 +110,7 @@ def test_who_goes_leaves_its_slots_to_all_others_and_moves_nothing_else(count: i
 def test_whatever_happened_before_the_division_is_the_same() -> None:
     """Processes that have seen other workers come and go must agree: the highest score wins."""
     rng, ring, every = Random(1), Ring(), workers(12)
-    scores = {member: scores_of(member) for member in every}
+    scores = {member: Scores(member) for member in every}
     for _ in range(2 * DIVISIONS_MAX):
         members = frozenset(rng.sample(every, rng.randint(1, 12)))
         if rng.random() < 0.2:
@@ -127,7 +127,7 @@ def test_whatever_happened_before_the_division_is_the_same() -> None:
 
 
 def test_the_higher_id_wins_a_tie(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fcs.domain.ring.scores_of", lambda _: [7] * SLOTS)
+    monkeypatch.setattr("fcs.domain.ring.Scores", lambda _: [7] * SLOTS)
     ring, every = Ring(), workers(12)
 
     for count in range(1, 13):  # as they come

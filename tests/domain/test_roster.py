@@ -8,7 +8,8 @@ from tests.domain.samples import LANE, Worker
 
 from fcs.domain.facts import Lane, WorkerReported
 from fcs.domain.ids import Incarnation
-from fcs.domain.roster import FORGED_BEATS, SHARE_MAX, SKIP_FOR, STRIKES_MAX, Openings, Roster
+from fcs.domain.roster import FORGED_BEATS, SKIP_FOR, STRIKES_MAX, Openings, Roster
+from fcs.domain.strategy import SHARE_MAX
 
 
 def roster_of(*workers: Worker, at: float = 0) -> Roster:

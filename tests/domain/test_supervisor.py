@@ -19,6 +19,7 @@ from fcs.domain.facts import (
 )
 from fcs.domain.roster import SKIP_FOR, STRIKES_MAX
 from fcs.domain.settings import Settings
+from fcs.domain.strategy import Strategy
 from fcs.domain.supervisor import BATCH_MAX, Plan, Supervisor, refused
 
 
@@ -274,3 +275,22 @@ def test_it_can_tell_how_much_it_knows(desk: Desk) -> None:
 
     assert (desk.supervisor.tasks_known, desk.supervisor.workers_known) == (2, 1)
     assert desk.supervisor.lane_share == Settings().window
+
+
+def test_a_strategy_is_followed_from_the_next_plan_on() -> None:
+    """A cluster can be told while it works, and told otherwise."""
+    desk = Desk(*(Worker(n, slots=100) for n in range(10)))
+    lane = LANE._replace(limit_key="customer-1")
+    desk.learn(LaneRead(lane, None, [], exhausted=True))
+
+    def used(first: int, strategy: Strategy) -> int:
+        desk.supervisor.follow(strategy)
+        desk.find(*(waiting(n, lane=lane) for n in range(first, first + 9)))
+        assignments = desk.plan().assignments
+        desk.answer(assignments, *assignments)
+        return len({assignment.incarnation for assignment in assignments})
+
+    assert used(10, Strategy.STICKY) == 1
+    assert used(20, Strategy.LEAST_LOADED) == 9
+    assert used(30, Strategy.STICKY) == 1
+    assert used(40, Strategy.RANDOM) > 1

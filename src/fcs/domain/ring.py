@@ -11,7 +11,7 @@ a task, and who reaped another, is settled by the rows.
 
 from array import array
 from bisect import bisect
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -26,9 +26,6 @@ DIVISIONS_MAX: Final = 32
 WIDEN_LEASES: Final = 2
 """After so many more leases twice as many workers may reap one that nobody has reaped."""
 
-Scores = Sequence[int]
-"""The score of one worker for each slot."""
-
 
 def slot_of(id: TaskId) -> int:
     """The slot of a task: the last 12 bits of its id, all of them random in version 7."""
@@ -40,15 +37,20 @@ def slot_of_key(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") & (SLOTS - 1)
 
 
-def scores_of(worker: WorkerId) -> Scores:
-    """The scores of a worker, the same in every process and for ever."""
-    hasher = blake2b(key=worker.bytes, digest_size=8)
-    scores = array("Q")
-    for slot in range(SLOTS):
-        hash = hasher.copy()
-        hash.update(slot.to_bytes(2, "big"))
-        scores.append(int.from_bytes(hash.digest(), "big"))
-    return scores
+class Scores:
+    """The scores of a worker for all slots, the same in every process and for ever."""
+
+    def __init__(self, worker: WorkerId) -> None:
+        self._hasher = blake2b(key=worker.bytes, digest_size=8)
+        self._known = array("Q", bytes(8 * SLOTS))
+
+    def __getitem__(self, slot: int) -> int:
+        score = self._known[slot]
+        if not score:  # not known, most likely
+            hash = self._hasher.copy()
+            hash.update(slot.to_bytes(2, "big"))
+            score = self._known[slot] = int.from_bytes(hash.digest(), "big")
+        return score
 
 
 class Ring:
@@ -61,10 +63,10 @@ class Ring:
         self._divisions: dict[frozenset[WorkerId], _Division] = {}
 
     def scores(self, worker: WorkerId) -> Scores:
-        """The scores of a worker for all slots."""
+        """The scores of a worker."""
         known = self._scores.get(worker)
         if known is None:
-            known = self._scores[worker] = scores_of(worker)
+            known = self._scores[worker] = Scores(worker)
         return known
 
     def owner_of(self, slot: int, members: frozenset[WorkerId]) -> WorkerId | None:
@@ -129,7 +131,8 @@ class _Division:
     def join(self, worker: WorkerId, scores: Scores) -> None:
         """Give a worker what falls to it, whoever had it so far."""
         owners, highest = self.owners, self._highest
-        for slot, score in enumerate(scores):
+        for slot in range(SLOTS):
+            score = scores[slot]
             if score >= highest[slot]:
                 owner = owners[slot]
                 if score > highest[slot] or owner is None or worker > owner:

@@ -6,19 +6,19 @@ leaks or invents one.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 from fcs.domain.facts import Lane, WorkerReported, WorkerState
 from fcs.domain.ids import Incarnation
+from fcs.domain.ring import Ring
+from fcs.domain.strategy import Choice, Opening, Strategy, choose
 
 STRIKES_MAX = 3
 """A worker that left this many dispatches in a row unanswered is skipped for a while."""
 
 SKIP_FOR = 30.0
 """Seconds for which such a worker is skipped."""
-
-SHARE_MAX = 50
-"""So many tasks in a row go to one worker at the most; more of them gain nothing."""
 
 FORGED_BEATS = 3
 """A report that is ahead of the worker's own row for this many beats is not the worker's."""
@@ -81,6 +81,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._members: dict[Incarnation, _Member] = {}
+        self._ring = Ring()
 
     def __len__(self) -> int:
         return len(self._members)
@@ -96,6 +97,7 @@ class Roster:
                 member.update(row, at)
             members[row.incarnation] = member
         self._members = members
+        self._ring.keep_only({member.row.id for member in members.values()})
 
     def hear(self, report: WorkerReported, at: float) -> None:
         """Take in a report; from a stranger it means nothing until the next survey."""
@@ -134,92 +136,37 @@ class Roster:
             if member.under_way() and at - member.moved_at >= patience
         ]
 
-    def openings(self, at: float, rng: Random, *, due: int = 0) -> "Openings":
+    def openings(
+        self, at: float, rng: Random, *, due: int = 0, strategy: Strategy = Strategy.RANDOM
+    ) -> "Openings":
         """The free slots as they are now, to be given out to at least `due` tasks."""
         members = [m for m in self._members.values() if m.is_open(at)]
-        return Openings(members, rng, share=due // max(1, len(members)))
+        share = due // max(1, len(members))
+        return Openings(members, strategy, share=share, rng=rng, ring=self._ring)
 
 
 class Openings:
-    """Free slots of one moment, given out at random among the unoccupied workers.
+    """Free slots of one moment, given out to workers that can do a task, as a strategy says."""
 
-    Where there are more tasks than workers, a worker gets up to `share` of them in a row, an even
-    one: what it is sent at once it begins at once, by one statement and one commit. Then the others
-    get theirs before it gets more.
-    """
-
-    def __init__(self, members: list[_Member], rng: Random, *, share: int) -> None:
-        self._rng = rng
-        self._share = min(share, SHARE_MAX)
-        self._openings = [_Opening(member) for member in members]
-        self._choices: dict[tuple[str, str], _Choice] = {}
-        self._choice: _Choice | None = None
+    def __init__(
+        self, members: list[_Member], strategy: Strategy, *, share: int, rng: Random, ring: Ring
+    ) -> None:
+        self._openings = [(member, Opening(member.row, member.slots_free())) for member in members]
+        self._choose = partial(choose, strategy, share=share, rng=rng, ring=ring)
+        self._choices: dict[tuple[str, str], Choice] = {}
+        self._choice: Choice | None = None
 
     def has_slot(self, lane: Lane) -> bool:
         """Whether a worker that can do this lane's tasks has a slot left; picks one."""
         key = lane.queue, lane.ty
         choice = self._choices.get(key)
         if choice is None:
-            capable = [opening for opening in self._openings if opening.member.can_do(*key)]
-            choice = self._choices[key] = _Choice(capable, self._share)
+            capable = [opening for member, opening in self._openings if member.can_do(*key)]
+            choice = self._choices[key] = self._choose(capable)
         self._choice = choice
-        return choice.pick(self._rng)
+        return choice.pick(lane)
 
     def take_slot(self) -> Incarnation:
         """Take the slot that `has_slot` has just found."""
         assert self._choice is not None, "take_slot without has_slot"
         return self._choice.take()
-
-
-class _Choice:
-    """The workers that can do tasks of some type in some queue, and the one that was picked."""
-
-    __slots__ = ("_capable", "_had_theirs", "_in_a_row", "_index", "_share")
-
-    def __init__(self, capable: list["_Opening"], share: int) -> None:
-        self._capable = capable
-        self._had_theirs: list[_Opening] = []
-        self._share = share
-        self._index = -1
-        self._in_a_row = 0
-
-    def pick(self, rng: Random) -> bool:
-        """Stay with the one that was picked until it has its share; then the others come first."""
-        if self._in_a_row:
-            if self._in_a_row < self._share and self._capable[self._index].free > 0:
-                return True
-            if self._share > 1:
-                self._had_theirs.append(self._drop_picked())
-            self._in_a_row = 0
-        while self._capable or self._had_theirs:
-            if not self._capable:
-                self._capable, self._had_theirs = self._had_theirs, []
-            count = len(self._capable)
-            self._index = int(rng.random() * count) if count > 1 else 0
-            if self._capable[self._index].free > 0:
-                return True
-            self._drop_picked()
-        return False
-
-    def take(self) -> Incarnation:
-        picked = self._capable[self._index]
-        picked.free -= 1
-        self._in_a_row += 1
-        return picked.incarnation
-
-    def _drop_picked(self) -> "_Opening":
-        capable = self._capable
-        picked, capable[self._index] = capable[self._index], capable[-1]
-        capable.pop()
-        return picked
-
-
-class _Opening:
-    """The free slots of one worker."""
-
-    __slots__ = ("free", "incarnation", "member")
-
-    def __init__(self, member: _Member) -> None:
-        self.member = member
-        self.incarnation = member.row.incarnation
-        self.free = member.slots_free()

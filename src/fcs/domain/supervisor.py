@@ -36,6 +36,7 @@ from fcs.domain.ids import Incarnation, TaskId
 from fcs.domain.limits import Limits
 from fcs.domain.roster import Roster
 from fcs.domain.settings import Settings
+from fcs.domain.strategy import Strategy
 
 BATCH_MAX = 1_000
 """Assignments in one plan. A worker's slots are filled in several steps, so that supervisor, worker
@@ -77,6 +78,7 @@ class Supervisor:
         self._roster = Roster()
         self._limits = Limits()
         self._turned_down: dict[TaskId, Incarnation] = {}
+        self._strategy = Strategy.RANDOM
 
     @property
     def tasks_known(self) -> int:
@@ -127,6 +129,10 @@ class Supervisor:
             case _:
                 assert_never(fact)
 
+    def follow(self, strategy: Strategy) -> None:
+        """Hand out by this strategy, from the next plan on."""
+        self._strategy = strategy
+
     def known_lanes(self) -> Collection[Lane]:
         """The lanes that need not be listed."""
         return self._backlog.known_lanes()
@@ -167,7 +173,9 @@ class Supervisor:
 
     def _assign(self, now: datetime, at: float) -> tuple[list[Assignment], bool]:
         """Assignments, and whether a task was left for want of a slot or of a permit."""
-        openings = self._roster.openings(at, self._rng, due=self._backlog.due_at_least(now))
+        openings = self._roster.openings(
+            at, self._rng, due=self._backlog.due_at_least(now), strategy=self._strategy
+        )
         is_limited, is_short = bool(self._limits), False
 
         def accept(lane: Lane) -> bool:
