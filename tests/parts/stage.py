@@ -17,15 +17,17 @@ from tests.pooler import front
 from fcs.client.ids import new_run_ids
 from fcs.database import backlog, insights, runs, tasks, workers
 from fcs.database.connect import Connection, connect
+from fcs.database.leadership import Candidate
 from fcs.database.runs import Beginning, Ending
 from fcs.database.workers import Registration
 from fcs.domain import hints
 from fcs.domain.facts import Assignment
-from fcs.domain.ids import Incarnation, RunId, TaskId, WorkerId
+from fcs.domain.ids import Incarnation, NodeId, RunId, TaskId, WorkerId
 from fcs.domain.settings import Settings
 from fcs.domain.task import Status, TaskView
+from fcs.domain.topology import Part
 from fcs.registry import Registry
-from fcs.supervisor import runtime as supervisor
+from fcs.supervisor import elector
 from fcs.worker import runtime as worker
 from fcs.worker.children.environment import clean
 from fcs.worker.children.spawn import Recipe
@@ -41,7 +43,9 @@ PATIENCE = 30.0
 CALM = Settings(beat_interval=0.1, lease=60, survey_interval=0.1, rescan_interval=0.2, window=100)
 """Nobody falls silent here, however slow the machine."""
 
-DEAF = Settings(beat_interval=20, lease=60, survey_interval=20, rescan_interval=60)
+DEAF = Settings(
+    beat_interval=20, lease=60, leader_lease=300, survey_interval=20, rescan_interval=60
+)
 """Nobody looks at the rows by himself: without hints nothing moves."""
 
 
@@ -156,13 +160,19 @@ async def working(
             await part
 
 
+def candidate(part: Part = Part.SUPERVISOR) -> Candidate:
+    return Candidate(NodeId(uuid4()), part, "stage", os.getpid())
+
+
 @asynccontextmanager
 async def supervising(
     url: str, settings: Settings = CALM, *, seed: int = 1, direct: str | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A supervisor for as long as the block runs."""
     part = asyncio.create_task(
-        supervisor.run(front(url), settings, rng=Random(seed), at=time.monotonic, direct=direct)
+        elector.run(
+            front(url), settings, candidate(), rng=Random(seed), at=time.monotonic, direct=direct
+        )
     )
     try:
         yield part

@@ -17,6 +17,7 @@ from tests.parts.stage import (
     PATIENCE,
     Fake,
     beating,
+    candidate,
     come_round,
     count,
     end_sessions,
@@ -36,7 +37,7 @@ from fcs.database import workers
 from fcs.database.connect import Connection
 from fcs.domain.errors import SchemaOutdated
 from fcs.domain.ids import TaskId
-from fcs.supervisor import runtime
+from fcs.supervisor import elector
 
 LISTEN = 'listen "fcs_supervisor"'
 
@@ -224,7 +225,9 @@ async def test_asked_to_end_while_the_database_goes_away_it_ends(database_url: s
             raise ConnectionError("gone, at the very moment it is asked to end")
         return monotonic()
 
-    part = asyncio.create_task(runtime.run(front(database_url), CALM, rng=Random(1), at=at))
+    part = asyncio.create_task(
+        elector.run(front(database_url), CALM, candidate(), rng=Random(1), at=at)
+    )
     await asyncio.wait([part], timeout=PATIENCE)
     assert part.cancelled()
 
@@ -353,5 +356,5 @@ async def test_a_database_without_the_schema_is_said_to_be_at_once(
 ) -> None:
     with pytest.raises(SchemaOutdated, match="0001") as raised:
         async with asyncio.timeout(30):
-            await runtime.run(blank_database_url, CALM, rng=Random(1), at=monotonic)
+            await elector.run(blank_database_url, CALM, candidate(), rng=Random(1), at=monotonic)
     assert "fcs init" in raised.value.hint

@@ -118,13 +118,14 @@ async def test_what_commits_while_it_falls_asleep_is_found(
         await sleep.wake_up(other)
         async with late.transaction():
             await late.execute("select fcs.must_ring()")
-            await late.execute(
-                "insert into fcs.tasks (id, ty) values (%s, 'noop')", [new_task_id()]
-            )
             async with supervising(database_url, DEAF):
                 await create_one(db, "noop")
                 await succeeded(db, 1)
                 assert await count(db, ASLEEP) == 0
+                await late.execute(
+                    "insert into fcs.tasks (id, ty, due_at) values (%s, 'noop', clock_timestamp())",
+                    [new_task_id()],
+                )
                 # The commit comes with the end of this block, and nothing rings.
                 await late.execute("commit")
                 await succeeded(db, 2)

@@ -25,10 +25,12 @@ from fcs.database.workers import Registration
 from fcs.domain.facts import Assignment, Lane, Waiting
 from fcs.domain.ids import Incarnation, RunId, WorkerId
 from fcs.domain.settings import Settings
+from fcs.domain.topology import Part
 from fcs.embedded import Postgres
 from fcs.node.clock import boot_seconds
+from fcs.node.supervise import candidate
 from fcs.registry import Registry
-from fcs.supervisor import runtime as supervise
+from fcs.supervisor import elector
 from fcs.worker import runtime as work
 from fcs.worker.enrol import enrol
 
@@ -147,7 +149,9 @@ async def test_an_outage_does_not_make_a_dead_holder_of_a_worker_id_look_alive(
 @asynccontextmanager
 async def supervising(url: str, *, rng: Random) -> AsyncIterator[None]:
     """A supervisor in this process, for as long as the block runs."""
-    part = asyncio.create_task(supervise.run(url, HASTY, rng=rng, at=boot_seconds))
+    part = asyncio.create_task(
+        elector.run(url, HASTY, candidate(Part.SUPERVISOR), rng=rng, at=boot_seconds)
+    )
     try:
         yield
     finally:

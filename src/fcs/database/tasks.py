@@ -142,9 +142,15 @@ def as_row(task: NewTask) -> dict[str, Any]:
     return row
 
 
-async def dispatch(db: Connection, assignments: Sequence[Assignment]) -> frozenset[TaskId]:
-    """Hand tasks to workers; return those that were still pending and due, on live workers."""
+async def dispatch(
+    db: Connection, assignments: Sequence[Assignment], *, term: int | None = None
+) -> frozenset[TaskId]:
+    """Hand tasks to workers; return those that were still pending and due, on live workers.
+
+    With `term`, none if somebody else leads by now.
+    """
     params = {
+        "term": term,
         "task_ids": UuidArray(assignment.task.id for assignment in assignments),
         "incarnations": UuidArray(assignment.incarnation for assignment in assignments),
     }

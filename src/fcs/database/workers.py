@@ -6,9 +6,12 @@ from typing import NamedTuple
 import msgspec
 
 from fcs.database.connect import Connection
+from fcs.database.leadership import backend_of
 from fcs.database.sql import load
 from fcs.domain.facts import WorkerState
-from fcs.domain.ids import Incarnation, WorkerId
+from fcs.domain.ids import Incarnation, NodeId, WorkerId
+from fcs.domain.strategy import Strategy
+from fcs.domain.topology import Mode
 
 _SQL = load("workers")
 
@@ -36,11 +39,25 @@ class Registered(NamedTuple):
     silent: float
 
 
+class Tenure(NamedTuple):
+    """A term of leadership; `lease` is for how many seconds it is renewed."""
+
+    node: NodeId
+    term: int
+    lease: float
+
+
 class Survey(NamedTuple):
-    """The database's time, for how many seconds this Postgres has been up, and the workers."""
+    """The database's time, for how many seconds this Postgres has been up, and the workers.
+
+    `is_renewed`: whoever asked still leads.
+    """
 
     now: datetime
     uptime: float
+    mode: Mode
+    strategy: Strategy
+    is_renewed: bool
     workers: list[WorkerState]
 
 
@@ -93,12 +110,15 @@ async def end_worker(db: Connection, incarnation: Incarnation, *, state: str) ->
     await db.execute(_SQL["end_worker"], {"incarnation": incarnation, "state": state})
 
 
-async def survey(db: Connection) -> Survey:
-    """All workers that are there, and the clock that tells how long they have been silent."""
-    cursor = await db.execute(_SQL["survey"])
-    rows = await cursor.fetchall()
-    now, uptime, *_ = rows[0]
-    return Survey(now, uptime, [WorkerState(*row[2:]) for row in rows if row[2] is not None])
+async def survey(db: Connection, tenure: Tenure | None = None) -> Survey:
+    """All workers that are there, the clock that tells how long they have been silent, and how the
+    cluster is to be led; a leader renews its term."""
+    node, term, lease = tenure or (None, None, 0.0)
+    params = {"node": node, "term": term, "lease": lease, "backend": backend_of(db)}
+    rows = await (await db.execute(_SQL["survey"], params)).fetchall()
+    now, uptime, mode, strategy, is_renewed, *_ = rows[0]
+    workers = [WorkerState(*row[5:]) for row in rows if row[5] is not None]
+    return Survey(now, uptime, Mode(mode), Strategy(strategy), is_renewed, workers)
 
 
 async def settle_account(

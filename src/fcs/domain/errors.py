@@ -167,6 +167,12 @@ class Fenced(FcsError):
     code = "fenced"
 
 
+class LeadershipLost(FcsError):
+    """Somebody else may lead by now."""
+
+    code = "leadership_lost"
+
+
 class DatabaseUnavailable(FcsError):
     """Postgres could not be reached, or went away."""
 

@@ -22,6 +22,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease: float = 5.0
     """How long a worker may be silent before it is lost."""
 
+    leader_lease: float = 5.0
+    """How long a leader may be silent before another one takes its place."""
+
     survey_interval: float = 1.0
     """How often the supervisor looks at the workers."""
 
@@ -80,6 +83,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._require(
             self.lease > 2 * self.survey_interval,
             "lease must be more than two survey intervals, or nobody could notice in time",
+        )
+        self._require(
+            self.leader_lease >= 3 * self.survey_interval,
+            "leader_lease must be at least three survey intervals, as a survey renews it",
         )
         self._require(
             self.take_back_after > self.hint_again_after > 0,

@@ -1,8 +1,8 @@
 """The supervisor's eyes and hands: hear, plan, carry out, wait.
 
 Starting again is the recovery path: after any trouble with the database everything in memory
-is thrown away and read anew. Several supervisors at once are safe, because each dispatch is a
-compare-and-set; the losers' work is merely wasted.
+is thrown away and read anew (`elector.py`). Several supervisors at once are safe, because each
+dispatch is a compare-and-set; the losers' work is merely wasted.
 """
 
 import asyncio
@@ -15,12 +15,9 @@ from fcs.database import backlog, creation, queues, settling, sleep, tasks, work
 from fcs.database.connect import Connection, connect
 from fcs.database.glance import glance
 from fcs.database.hearing import NO_HINTS, hears
-from fcs.database.line import is_passing
 from fcs.database.mail import Inbox, listen
 from fcs.database.migrate import check_schema
-from fcs.domain.backoff import full_jitter, is_worth_a_line
 from fcs.domain.clock import DatabaseClock
-from fcs.domain.errors import first_of
 from fcs.domain.facts import (
     Assignment,
     Dispatched,
@@ -53,6 +50,7 @@ from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Plan, Supervisor, refused
 from fcs.supervisor import firing, upkeep
 from fcs.supervisor.lookout import Lookout
+from fcs.supervisor.office import Office
 from fcs.supervisor.reports import Reports
 
 log = logging.getLogger(__name__)
@@ -70,60 +68,22 @@ loses nothing; twice as long would count as not having looked at all."""
 GARBAGE_LOG_INTERVAL = 60.0
 
 
-async def run(
-    url: str,
-    settings: Settings,
-    *,
-    rng: Random,
-    at: Callable[[], float],
-    direct: str | None = None,
-) -> None:
-    """Supervise until cancelled. `at` is the local clock in seconds; it stands still for nobody.
-
-    `direct` is the way to the same database around a pooler, for listening.
-
-    Raises `SchemaOutdated` or `SchemaNewer` at once; waits out everything that passes.
-    """
-    tries = 0
-    while True:
-        session = Session(settings, rng=rng, at=at)
-        began = at()
-        try:
-            async with asyncio.TaskGroup() as group:
-                await session.open(url, group, direct=direct)
-                await session.supervise()
-        except ExceptionGroup as errors:
-            _end_if_asked()
-            passing, others = errors.split(is_passing)
-            if others is not None:
-                raise first_of(others) from None
-            tries = tries + 1 if at() - began < settings.rescan_interval else 1
-            if is_worth_a_line(tries):
-                reason = first_of(passing or errors)
-                log.warning("supervisor lost the database, starting again: reason=%s", reason)
-        finally:
-            await session.close()
-        # The lost are to be known a lease after Postgres is back, so be there when it is.
-        await asyncio.sleep(full_jitter(tries, rng, cap=settings.survey_interval))
-
-
-def _end_if_asked() -> None:
-    """A group that fails while it is cancelled tells of the failure alone."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
 class Session:
-    """One connected stretch of supervising: all that is in memory lives and dies with it."""
+    """One connected stretch of supervising: all that is in memory lives and dies with it.
+
+    `office` is the term for which it supervises.
+    """
 
     _db: Connection
     _mail: Connection
     _bed: Connection | None = None
     """Holds the lock of who sleeps and is rung; none where no hint arrives."""
 
-    def __init__(self, settings: Settings, *, rng: Random, at: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, office: Office, *, rng: Random, at: Callable[[], float]
+    ) -> None:
         self._settings = settings
+        self._office = office
         self._rng, self._at = rng, at
         self._inbox = Inbox()
         self._supervisor = Supervisor(settings, rng=rng)
@@ -154,10 +114,10 @@ class Session:
             group.create_task(self._inbox.receive(self._mail))
             self._bed = await connect(direct or url, part="supervisor sleep")
             self._open.append(self._bed)
-            log.info("supervisor ready")
+            log.info("supervisor ready: term=%d", self._office.tenure.term)
         else:
             self._next_poll = self._at()
-            log.warning("supervisor ready, but %s", NO_HINTS)
+            log.warning("supervisor ready, but %s: term=%d", NO_HINTS, self._office.tenure.term)
 
     async def close(self) -> None:
         for db in self._open:
@@ -287,8 +247,8 @@ class Session:
     async def _poll(self) -> None:
         """Find in the rows what hints would have told."""
         began = asked_at = self._at()
-        _, _, rows = await workers.survey(self._db)
-        self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
+        seen = await self._look_at_workers(asked_at)
+        self._supervisor.learn(WorkersSurveyed(seen.workers), at=asked_at)
         await self._look_further()
         self._is_unsettled = True
         self._next_fire = min(self._next_fire, self._at() + self._settings.survey_interval)
@@ -318,13 +278,15 @@ class Session:
 
     async def _survey(self) -> None:
         asked_at = self._at()
-        now, uptime, rows = await workers.survey(self._db)
-        self._clock.sync(now, answered_at=self._at())
+        seen = await self._look_at_workers(asked_at)
+        rows = seen.workers
+        self._clock.sync(seen.now, answered_at=self._at())
+        self._supervisor.follow(seen.strategy)
         self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
         self._note_changes({row.incarnation: row.id for row in rows})
         await self._reports.ask(self._db, self._known if self._bed else ())
 
-        for suspect in self._watch.observe(rows, uptime=uptime, at=asked_at):
+        for suspect in self._watch.observe(rows, uptime=seen.uptime, at=asked_at):
             returned = await upkeep.reap(
                 self._db, suspect, self._known[suspect.incarnation], self._settings
             )
@@ -341,6 +303,11 @@ class Session:
         if suspicion is not None:
             # Not a whole interval late for a worker that is about to be lost, nor a hot loop.
             self._next_survey = min(self._next_survey, max(suspicion, at + 0.05))
+
+    async def _look_at_workers(self, asked_at: float) -> workers.Survey:
+        seen = await workers.survey(self._db, self._office.tenure)
+        self._office.surveyed(seen, asked_at=asked_at, answered_at=self._at())
+        return seen
 
     async def _chase(self, incarnations: list[Incarnation]) -> None:
         taken_back = await upkeep.chase(self._db, incarnations, self._settings)
@@ -385,7 +352,9 @@ class Session:
         self._supervisor.learn(HeldAsked(ids, held), at=self._at())
 
     async def _dispatch(self, assignments: Sequence[Assignment]) -> None:
-        accepted = await tasks.dispatch(self._db, assignments)
+        self._office.make_sure(self._at())
+        term = self._office.tenure.term
+        accepted = await tasks.dispatch(self._db, assignments, term=term)
         self._next_survey = min(self._next_survey, self._at() + self._settings.survey_interval)
         self._supervisor.learn(Dispatched(assignments, accepted), at=self._at())
         log.debug("tasks dispatched: offered=%d accepted=%d", len(assignments), len(accepted))

@@ -12,12 +12,14 @@ from typing import Any
 
 from fcs import __version__
 from fcs.client.ids import new_run_ids
+from fcs.database.leadership import Candidate
 from fcs.database.workers import Registration
-from fcs.domain.ids import Incarnation, WorkerId
+from fcs.domain.ids import Incarnation, NodeId, WorkerId
 from fcs.domain.outcome import Outcome
 from fcs.domain.settings import Settings
+from fcs.domain.topology import Part
 from fcs.registry import Registry
-from fcs.supervisor import runtime as supervisor
+from fcs.supervisor import elector
 from fcs.testing.ran import Ran, ran
 from fcs.worker.enrol import enrol
 from fcs.worker.executor import Run
@@ -51,7 +53,8 @@ async def serving(url: str, registry: Registry) -> AsyncIterator[list[Ran[Any]]]
     )
     worker.ran = []
     stop = Stop(drain=asyncio.Event(), now=asyncio.Event())
-    supervise = supervisor.run(url, SETTINGS, rng=Random(), at=time.monotonic)
+    me = Candidate(NodeId(uuid.uuid4()), Part.SUPERVISOR, papers.host, papers.pid)
+    supervise = elector.run(url, SETTINGS, me, rng=Random(), at=time.monotonic)
     parts = [
         asyncio.create_task(supervise),
         asyncio.create_task(worker.run(stop, drain_timeout=5.0)),

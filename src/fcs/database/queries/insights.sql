@@ -271,11 +271,19 @@ select coalesce(sum(tasks_taken), 0)::bigint
   from fcs.workers;
 
 -- name: supervisors
--- How many supervisors are connected to this database.
-select count(*)::int
-  from pg_stat_activity
- where datname = current_database()
-   and application_name = 'fcs supervisor';
+-- How many processes lead or could lead, as far as can be seen: behind a pooler the lease alone
+-- tells. Where nobody needs to lead it is as if somebody did.
+select greatest(
+           (
+               select count(*)::int
+                 from pg_stat_activity
+                where datname = current_database()
+                  and application_name = 'fcs candidate'
+           ),
+           (node is not null and expires_at > fcs.now())::int,
+           (mode = 'hash')::int
+       )
+  from fcs.leadership, fcs.cluster;
 
 -- name: pin
 -- Who holds the oldest snapshot, which keeps dead rows from being removed; `age` in seconds.

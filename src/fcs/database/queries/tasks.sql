@@ -68,7 +68,9 @@ having count(*) > 0;
 -- name: dispatch
 -- Hand pending tasks to live workers, and name the tasks to them in hints of at most 200 ids.
 -- Answers with those that were handed over, or null where it was all of them.
--- The worker's row is locked first, as the reaper does: a reaped worker gets nothing more.
+-- The worker's row is locked first, as the reaper does: a reaped worker gets nothing more. Before
+-- that a leader makes sure of its term, and holds it until the commit: the next one knows of all
+-- that this one has handed out.
 -- `offset 0` keeps apart what joins all tasks to all workers at once from what looks up one by one.
 with lazy as (select fcs.lazily(), fcs.now() as now),
 offered as (
@@ -76,10 +78,12 @@ offered as (
       from unnest(%(task_ids)b::uuid[], %(incarnations)b::uuid[])
                with ordinality as offered (task_id, incarnation, no)
 ),
+office as (select from fcs.leadership where term = %(term)s for share),
 receiver as (
       select workers.id, workers.incarnation, lazy.now
-        from fcs.workers, lazy
-       where workers.incarnation = any(%(incarnations)b::uuid[])
+        from lazy, (select count(*) = 1 as is_ours from office) as office, fcs.workers
+       where (%(term)s::bigint is null or office.is_ours)
+         and workers.incarnation = any(%(incarnations)b::uuid[])
          and workers.state = 'live'
     order by workers.incarnation
          for no key update of workers

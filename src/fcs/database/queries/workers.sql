@@ -82,10 +82,24 @@ select incarnation
 returning id, pg_notify('fcs_supervisor', 'workers');
 
 -- name: survey
--- The database's clock, for how many seconds this Postgres has been up, and all workers that are
--- there: one row without a worker if there is none.
+-- The database's clock, for how many seconds this Postgres has been up, how the cluster is to be
+-- led, and all workers that are there: one row without a worker if there is none. Whoever leads
+-- renews its lease in the same breath, so a leader that does not look does not stay one.
+with lazy as (select fcs.lazily()),
+renewed as (
+       update fcs.leadership
+          set expires_at = fcs.now() + make_interval(secs => %(lease)s),
+              backend = %(backend)s
+         from lazy
+        where term = %(term)s
+          and node = %(node)s
+    returning term
+)
   select fcs.now(),
          extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float as uptime,
+         cluster.mode::text,
+         cluster.strategy::text,
+         exists (select from renewed) as is_renewed,
          incarnation,
          id,
          state::text,
@@ -98,7 +112,7 @@ returning id, pg_notify('fcs_supervisor', 'workers');
          tasks_taken,
          queues,
          types
-    from (select) as once
+    from fcs.cluster
     left join fcs.workers on state in ('live', 'draining');
 
 -- name: settle_account

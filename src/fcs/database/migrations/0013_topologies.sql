@@ -1,0 +1,37 @@
+-- Who hands out the tasks: the mode of the cluster, and who leads it.
+
+create type fcs.mode as enum ('dedicated', 'elected', 'hash');
+
+create type fcs.strategy as enum ('random', 'least_loaded', 'sticky');
+
+-- What holds for the whole cluster: one row, read by everybody at each look.
+create table fcs.cluster (
+    is_one     boolean      primary key default true check (is_one),
+    mode       fcs.mode     not null default 'elected',
+    strategy   fcs.strategy not null default 'random',
+    changed_at timestamptz  not null default fcs.now()
+);
+
+insert into fcs.cluster default values;
+
+-- The lease of who leads: one row. A term that was given up has no node.
+create table fcs.leadership (
+    is_one     boolean     primary key default true check (is_one),
+    term       bigint      not null default 0,
+    node       uuid,
+    part       text        not null default '',
+    host       text        not null default '',
+    pid        integer     not null default 0,
+    since      timestamptz not null default fcs.now(),
+    expires_at timestamptz not null default fcs.now(),
+    -- The server process by which it was last renewed; null behind a pooler. When that is gone its
+    -- holder is, most likely.
+    backend    integer
+) with (
+    -- A row that is renewed every second stays on its page.
+    fillfactor = 10,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000
+);
+
+insert into fcs.leadership default values;

@@ -1,0 +1,214 @@
+"""The elector: stands by, bids for a term when one is vacant, and supervises while it leads.
+
+    look ──vacant──▶ bid ──won──▶ supervise ──lost, trouble, another mode──▶ look
+      ▲                │
+      └────beaten──────┘
+
+Nothing unsafe comes of two that lead at once. That there is one keeps limits exact and work from
+being done twice.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from random import Random
+from typing import assert_never
+
+from fcs.database import leadership as rows
+from fcs.database.connect import Connection, connect
+from fcs.database.hearing import hears
+from fcs.database.leadership import CANDIDATES_CHANNEL, Candidate, Look
+from fcs.database.line import is_passing
+from fcs.database.mail import listen
+from fcs.database.migrate import check_schema
+from fcs.domain.backoff import full_jitter, is_worth_a_line
+from fcs.domain.errors import LeadershipLost, first_of
+from fcs.domain.leadership import Act, Leadership
+from fcs.domain.settings import Settings
+from fcs.domain.topology import Mode, is_candidate
+from fcs.supervisor import retention
+from fcs.supervisor.office import ModeChanged, Office
+from fcs.supervisor.runtime import Session
+
+log = logging.getLogger(__name__)
+
+MARGIN_SHARE = 0.2
+"""The share of the lease that a leader does not rely on."""
+
+RESIGN_PATIENCE = 1.0
+"""Seconds for which one that leaves tries to give up its term; then the lease ends it."""
+
+ASIDE_INTERVAL = 1.0
+"""Seconds between two looks at the mode of one that may not lead in the present one."""
+
+
+async def run(
+    url: str,
+    settings: Settings,
+    me: Candidate,
+    *,
+    rng: Random,
+    at: Callable[[], float],
+    direct: str | None = None,
+) -> None:
+    """Be a candidate until cancelled, and supervise while leading. `at` is the local clock in
+    seconds; it stands still for nobody. `direct` is the way to the same database around a pooler,
+    for listening.
+
+    Raises `SchemaOutdated` or `SchemaNewer` at once; waits out everything that passes.
+    """
+    tries = 0
+    elector = Elector(url, settings, me, rng=rng, at=at, direct=direct)
+    while True:
+        began = at()
+        try:
+            await elector.stand()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            tries = tries + 1 if at() - began < settings.rescan_interval else 1
+            if is_worth_a_line(tries):
+                log.warning("supervisor lost the database, starting again: reason=%s", error)
+        # The lost are to be known a lease after Postgres is back, so be there when it is.
+        await asyncio.sleep(full_jitter(tries, rng, cap=settings.survey_interval))
+
+
+class Elector:
+    """One candidate. What it knows outlives its connections."""
+
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        me: Candidate,
+        *,
+        rng: Random,
+        at: Callable[[], float],
+        direct: str | None,
+    ) -> None:
+        self._url, self._direct = url, direct
+        self._settings, self._me = settings, me
+        self._rng, self._at = rng, at
+        self._lease = settings.leader_lease
+        self._leadership = Leadership(
+            me.node, lease=self._lease, margin=MARGIN_SHARE * self._lease, rng=rng
+        )
+        self._hears = False
+        self._seen: tuple[Mode, int, Candidate | None] | None = None
+
+    async def stand(self) -> None:
+        """Stand by, bid and lead, until cancelled or cut off."""
+        async with await connect(self._direct or self._url, part="candidate") as db:
+            await check_schema(db)
+            self._hears = await hears(db, self._url, direct=self._direct)
+            if self._hears:
+                await listen(db, CANDIDATES_CHANNEL)
+            try:
+                while True:
+                    await self._step(db)
+            finally:
+                await self._resign(db)
+
+    async def _step(self, db: Connection) -> None:
+        step = self._leadership.decide(self._at())
+        match step.act:
+            case Act.LOOK:
+                await self._wait(db, step.at - self._at())
+                await self._look(db)
+            case Act.BID:
+                await self._bid(db, step.term)
+            case Act.LEAD:
+                await self._lead(db, step.term)
+            case Act.STOP:
+                log.info("leads no more: term=%d", step.term)
+            case _:
+                assert_never(step.act)
+
+    async def _wait(self, db: Connection, seconds: float) -> None:
+        """Until it is time to look, or somebody gives up his term or changes the mode."""
+        if seconds <= 0:
+            return
+        if not self._hears:
+            await asyncio.sleep(seconds)
+            return
+        async for _ in db.notifies(timeout=seconds, stop_after=1):
+            pass
+
+    async def _look(self, db: Connection) -> None:
+        asked_at = self._at()
+        seen = await rows.look(db)
+        self._tell(seen)
+        if is_candidate(self._me.part, seen.mode):
+            self._leadership.looked(seen.lease, asked_at=asked_at, answered_at=self._at())
+        else:
+            await self._wait(db, ASIDE_INTERVAL)
+
+    async def _bid(self, db: Connection, term: int) -> None:
+        asked_at = self._at()
+        if await rows.bid(db, self._me, term=term, lease=self._lease):
+            self._leadership.won(term, asked_at=asked_at)
+        else:
+            self._leadership.beaten(self._at())
+
+    async def _lead(self, db: Connection, term: int) -> None:
+        office = Office(self._me, self._leadership, term=term, lease=self._lease)
+        session = Session(self._settings, office, rng=self._rng, at=self._at)
+        log.info("leads: term=%d %s", term, self._me)
+        try:
+            async with asyncio.TaskGroup() as group:
+                await session.open(self._url, group, direct=self._direct)
+                aside = retention.run(self._direct or self._url, self._settings, at=self._at)
+                group.create_task(aside)
+                await session.supervise()
+        except ExceptionGroup as errors:
+            _end_if_asked()
+            await self._end_term(db, errors)
+        finally:
+            await session.close()
+
+    async def _end_term(self, db: Connection, errors: ExceptionGroup) -> None:
+        """Why a session ended, and what becomes of its term."""
+        _, others = errors.split(is_passing)
+        match first_of(others or errors):
+            case LeadershipLost() as lost:
+                log.warning("%s", lost)
+            case ModeChanged() as changed:
+                log.info("steps down: %s", changed)
+                await self._resign(db)
+            case error:
+                # The connections are gone by which others saw that it leads.
+                self._leadership.resigned(self._at())
+                raise error
+
+    async def _resign(self, db: Connection) -> None:
+        """Give up the term, so that others need not wait for its end."""
+        step = self._leadership.decide(self._at())
+        if step.act is not Act.LEAD:
+            return
+        self._leadership.resigned(self._at())
+        try:
+            async with asyncio.timeout(RESIGN_PATIENCE):
+                await rows.resign(db, self._me.node, term=step.term)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lease ends the term
+            log.warning("could not give up the term, its lease will end it: reason=%s", error)
+
+    def _tell(self, seen: Look) -> None:
+        """Say who leads, when that has changed."""
+        now = (seen.mode, seen.lease.term, None if seen.lease.is_vacant else seen.holder)
+        if now == self._seen:
+            return
+        self._seen = now
+        mode, term, holder = now
+        if mode is Mode.HASH:
+            log.info("stands by: nobody leads in mode hash")
+        elif holder is None:
+            log.info("nobody leads: mode=%s term=%d", mode, term)
+        elif holder.node != self._me.node:
+            log.info("stands by: mode=%s term=%d leader: %s", mode, term, holder)
+
+
+def _end_if_asked() -> None:
+    """A group that fails while it is cancelled tells of the failure alone."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
