@@ -196,7 +196,7 @@ class Fake:
     def incarnation(self) -> Incarnation:
         return self.papers.incarnation
 
-    async def beat(self) -> int | None:
+    async def beat(self) -> workers.Beaten | None:
         self.report_no += 1
         return await workers.beat(
             self.db,

@@ -91,7 +91,6 @@ def command(
         pg_bin=pg_bin,
         listen=listen,
         workers=workers,
-        supervise_options=_talk_options(common),
         work_options=["--app", place, "--slots", str(slots), *_talk_options(common)],
         environment=terminal.environment(os.environ),
     )

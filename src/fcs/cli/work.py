@@ -57,6 +57,13 @@ from fcs.cli.kinds import address, app_place, queues, stretch, variables
     help="A queue to serve, as often as needed; else every queue.",
 )
 @click.option(
+    "--elect",
+    is_flag=True,
+    envvar="FCS_ELECT",
+    show_envvar=True,
+    help="Supervise as well, when this process is elected to.",
+)
+@click.option(
     "--drain-timeout",
     type=stretch,
     metavar="TIME",
@@ -99,6 +106,7 @@ def command(
     id: uuid.UUID | None,
     slots: int,
     queues: list[str],
+    elect: bool,
     drain_timeout: float,
     child_env: list[str],
     token_file: Path | None,
@@ -137,6 +145,7 @@ def command(
         door=door or None,
         drain_timeout=drain_timeout,
         direct=direct,
+        elect=elect,
     )
 
     async def part(stop: Stop) -> None:

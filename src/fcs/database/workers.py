@@ -39,6 +39,13 @@ class Registered(NamedTuple):
     silent: float
 
 
+class Beaten(NamedTuple):
+    """What a beat learns: how many tasks were sent to this process so far, and the mode."""
+
+    tasks_sent: int
+    mode: Mode
+
+
 class Tenure(NamedTuple):
     """A term of leadership; `lease` is for how many seconds it is renewed."""
 
@@ -76,9 +83,15 @@ async def register(
 
 
 async def beat(
-    db: Connection, incarnation: Incarnation, *, report_no: int, slots_busy: int, tasks_taken: int
-) -> int | None:
-    """Renew the lease; return how many tasks were sent to this process so far.
+    db: Connection,
+    incarnation: Incarnation,
+    *,
+    report_no: int,
+    slots_busy: int,
+    tasks_taken: int,
+    follows: Mode | None = None,
+) -> Beaten | None:
+    """Renew the lease, and say by which mode this process goes.
 
     `None` if it was declared lost or replaced.
     """
@@ -87,9 +100,10 @@ async def beat(
         "report_no": report_no,
         "slots_busy": slots_busy,
         "tasks_taken": tasks_taken,
+        "follows": follows,
     }
     row = await (await db.execute(_SQL["beat"], params)).fetchone()
-    return int(row[0]) if row else None
+    return Beaten(row[0], Mode(row[1])) if row else None
 
 
 async def drain(db: Connection, incarnation: Incarnation) -> None:

@@ -1,9 +1,8 @@
-"""Everything on one machine: a Postgres of its own, a supervisor, workers, HTTP.
+"""Everything on one machine: a Postgres of its own, workers one of which supervises, HTTP.
 
     up ── Postgres (embedded)
-     ├── fcs supervise
-     ├── fcs work --listen …
-     └── fcs work …
+     ├── fcs work --elect --listen …
+     └── fcs work --elect …
 
 Each is a process in a session of its own. What dies is started again; when this process dies, by
 whatever signal, the kernel tells the others to go.
@@ -48,13 +47,12 @@ _NOT_INHERITED: Final = (
 
 
 class Plan(NamedTuple):
-    """What is to run. The options are those of `fcs supervise` and `fcs work`."""
+    """What is to run. The options are those of `fcs work`."""
 
     data: Path
     pg_bin: Path | None
     listen: tuple[str, int]
     workers: int
-    supervise_options: Sequence[str]
     work_options: Sequence[str]
     environment: Mapping[str, str]
 
@@ -164,10 +162,10 @@ class Group:
         address = f"[{self._host}]" if ":" in self._host else self._host
         listen = ["--listen", f"{address}:{self._port}"]
         self._api = f"http://{address}:{self._port}"
-        commands = {"supervisor": [*fcs, "supervise", *self._plan.supervise_options]}
+        commands: dict[str, list[str]] = {}
         for no in range(1, self._plan.workers + 1):
             door = listen if no == 1 else []
-            commands[f"worker {no}"] = [*fcs, "work", *door, *self._plan.work_options]
+            commands[f"worker {no}"] = [*fcs, "work", "--elect", *door, *self._plan.work_options]
         environment = self._environment()
         return [
             Child(name, command, environment, show=self._talk.show, say=self._talk.say)

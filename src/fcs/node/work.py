@@ -4,7 +4,9 @@ import asyncio
 import os
 import socket
 import uuid
+from collections.abc import Coroutine
 from random import SystemRandom
+from typing import Any
 
 import msgspec
 
@@ -17,10 +19,14 @@ from fcs.database.workers import Registration
 from fcs.domain.errors import first_of
 from fcs.domain.ids import Incarnation, WorkerId
 from fcs.domain.settings import Settings
+from fcs.domain.topology import Part
 from fcs.node import memory
+from fcs.node.aside import aside
 from fcs.node.clock import boot_seconds
 from fcs.node.door import Door, DoorOptions
+from fcs.node.supervise import candidate
 from fcs.registry import Registry
+from fcs.supervisor import elector
 from fcs.worker import runtime
 from fcs.worker.children.environment import clean
 from fcs.worker.children.spawn import Recipe
@@ -32,7 +38,7 @@ class WorkOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `app` says where the application is, for child processes to import it; `child_env` names the
     variables that they see beside those that every program needs. `direct` is the way to the
-    database around a pooler.
+    database around a pooler. With `elect` the process may lead as well.
     """
 
     app: str
@@ -43,6 +49,7 @@ class WorkOptions(msgspec.Struct, frozen=True, kw_only=True):
     door: DoorOptions | None = None
     drain_timeout: float = 30.0
     direct: str | None = None
+    elect: bool = False
 
 
 async def work(
@@ -84,9 +91,43 @@ async def _work(
     )
     if door:
         door.worker = worker
+    # Beside the worker as long as that takes tasks; whoever leads gives it up before draining.
+    beside = group.create_task(_until(stop.drain, _beside(url, settings, options)))
     await worker.run(stop, drain_timeout=options.drain_timeout)
+    beside.cancel()
     if door:
         await door.close()
+
+
+async def _beside(url: str, settings: Settings, options: WorkOptions) -> None:
+    """What a worker's process does for the whole cluster."""
+    if not options.elect:
+        return
+
+    def part() -> Coroutine[Any, Any, None]:
+        return elector.run(
+            url,
+            settings,
+            candidate(Part.ELECTABLE_WORKER),
+            rng=SystemRandom(),
+            at=boot_seconds,
+            direct=options.direct,
+        )
+
+    await aside(part, name="supervisor")
+
+
+async def _until(asked: asyncio.Event, part: Coroutine[Any, Any, None]) -> None:
+    """Run a part until it ends, or somebody asks."""
+    waiting = [asyncio.ensure_future(part), asyncio.ensure_future(asked.wait())]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if waiting[0].done():
+            waiting[0].result()
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
 
 
 async def _require_schema(url: str) -> None:

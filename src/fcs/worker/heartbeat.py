@@ -18,6 +18,7 @@ from fcs.database.line import Line
 from fcs.domain.lease import trusted_until
 from fcs.domain.pace import Pace
 from fcs.domain.settings import Settings
+from fcs.domain.topology import Mode
 from fcs.worker.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,9 @@ BLOCKED_AFTER = 1.0
 
 
 class Heartbeat:
-    """Beats until stopped. `on_sent` and `on_fenced` are called in the event loop's thread."""
+    """Beats until stopped. What it learns is told in the event loop's thread: how many tasks were
+    sent here, the mode of the cluster when that has changed, and that somebody ended this process.
+    """
 
     def __init__(
         self,
@@ -42,10 +45,12 @@ class Heartbeat:
         at: Callable[[], float],
         on_sent: Callable[[int], None],
         on_fenced: Callable[[], None],
+        on_mode: Callable[[Mode], None],
     ) -> None:
         self._url, self._slots, self._settings = url, slots, settings
         self._rng, self._at = rng, at
-        self._on_sent, self._on_fenced = on_sent, on_fenced
+        self._on_sent, self._on_fenced, self._on_mode = on_sent, on_fenced, on_mode
+        self._follows: Mode | None = None
         self._home = asyncio.get_running_loop()
         self._home_thread = threading.get_ident()
         self._stopping = threading.Event()
@@ -93,7 +98,10 @@ class Heartbeat:
                 if sent is None:
                     self._tell(self._on_fenced)
                     return
-                self._tell(self._on_sent, sent)
+                self._tell(self._on_sent, sent.tasks_sent)
+                if sent.mode is not self._follows:
+                    self._follows = sent.mode
+                    self._tell(self._on_mode, sent.mode)
                 await self._pause()
         except Exception:
             if not self._stopping.is_set():
@@ -102,7 +110,7 @@ class Heartbeat:
         finally:
             await line.close()
 
-    async def _beat(self, db: Connection) -> int | None:
+    async def _beat(self, db: Connection) -> workers.Beaten | None:
         sent_at = self._at()
         self._watch_the_loop()
         self._told = self._slots.account
@@ -113,6 +121,7 @@ class Heartbeat:
             report_no=report_no,
             slots_busy=busy,
             tasks_taken=taken,
+            follows=self._follows,
         )
         if sent is not None:
             self.trusted_until = self._trust(sent_at)
@@ -132,7 +141,7 @@ class Heartbeat:
                 self._pace.found()
                 return
 
-    def _tell(self, callback: Callable[..., None], *values: int) -> None:
+    def _tell(self, callback: Callable[..., None], *values: object) -> None:
         if not self._home.is_closed():
             self._home.call_soon_threadsafe(callback, *values)
 

@@ -27,6 +27,7 @@ from fcs.domain.ids import RunId
 from fcs.domain.outcome import Outcome
 from fcs.domain.pace import Pace
 from fcs.domain.settings import Settings
+from fcs.domain.topology import Mode
 from fcs.registry import Registry
 from fcs.worker.children.pool import Pool
 from fcs.worker.children.spawn import Recipe
@@ -120,7 +121,10 @@ class Worker:
             at=at,
             on_sent=self._intake.sent_so_far,
             on_fenced=self._fenced.set,
+            on_mode=self._follow,
         )
+        self.on_mode: Callable[[Mode], None] = lambda _: None
+        """Called when the cluster is to be led in another way, and once at the beginning."""
 
     async def run(self, stop: Stop, *, drain_timeout: float) -> None:
         """Work until asked to stop, then drain; the worker must be enrolled.
@@ -178,6 +182,10 @@ class Worker:
             await self._drain(stop, drain_timeout)
             for part in parts:
                 part.cancel()
+
+    def _follow(self, mode: Mode) -> None:
+        log.info("worker follows: mode=%s", mode)
+        self.on_mode(mode)
 
     def _ended(self, run: Run, outcome: Outcome) -> None:
         self._slots.ended()

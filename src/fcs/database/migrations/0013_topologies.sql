@@ -35,3 +35,11 @@ create table fcs.leadership (
 );
 
 insert into fcs.leadership default values;
+
+-- What a process goes by, as of its last beat; null before its first.
+alter table fcs.workers add column follows fcs.mode;
+
+-- Hash mode: the part of 4,096 into which a task falls (`fcs.domain.ring.slot_of`).
+create function fcs.slot(id uuid) returns integer immutable parallel safe language sql as $$
+    select (get_byte(uuid_send(id), 14) & 15) * 256 + get_byte(uuid_send(id), 15)
+$$;

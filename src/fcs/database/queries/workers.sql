@@ -33,6 +33,7 @@ on conflict (id) do update
             slots_busy = 0,
             tasks_sent = 0,
             tasks_taken = 0,
+            follows = null,
             queues = excluded.queues,
             types = excluded.types,
             host = excluded.host,
@@ -43,17 +44,18 @@ on conflict (id) do update
   returning incarnation, pg_notify('fcs_supervisor', 'workers');
 
 -- name: beat
--- Renew the lease and say how things are; learn how many tasks were sent here so far. No row:
--- this process was declared lost or replaced.
+-- Renew the lease and say how things are; learn how many tasks were sent here so far, and how the
+-- cluster is to be led. No row: this process was declared lost or replaced.
    update fcs.workers
       set beat_at = fcs.now(),
           beat_no = beat_no + 1,
           report_no = %(report_no)s,
           slots_busy = %(slots_busy)s,
-          tasks_taken = %(tasks_taken)s
+          tasks_taken = %(tasks_taken)s,
+          follows = %(follows)s::fcs.mode
     where incarnation = %(incarnation)s
       and state in ('live', 'draining')
-returning tasks_sent;
+returning tasks_sent, (select mode::text from fcs.cluster);
 
 -- name: drain
 -- Ask for no more tasks.
