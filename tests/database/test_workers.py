@@ -128,8 +128,8 @@ async def test_a_beat_renews_the_lease_and_says_how_things_are(db: Connection) -
     await db.execute("update fcs.workers set tasks_sent = 9 where incarnation = %s", [W])
     await freeze(db, NOON + SECOND)
 
-    beaten = await workers.beat(db, W, report_no=3, slots_busy=2, tasks_taken=5)
-    assert beaten == Beaten(9, Mode.ELECTED)
+    learned = await workers.beat(db, W, report_no=3, slots_busy=2, tasks_taken=5)
+    assert learned == Beaten(9, Mode.ELECTED)
 
     beaten, other = await worker_row(db, 7), await worker_row(db, 8)
     assert (beaten["beat_at"], beaten["beat_no"]) == (NOON + SECOND, 1)

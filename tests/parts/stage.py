@@ -28,6 +28,7 @@ from fcs.domain.task import Status, TaskView
 from fcs.domain.topology import Part
 from fcs.registry import Registry
 from fcs.supervisor import elector
+from fcs.supervisor.office import Seat
 from fcs.worker import runtime as worker
 from fcs.worker.children.environment import clean
 from fcs.worker.children.spawn import Recipe
@@ -166,12 +167,47 @@ def candidate(part: Part = Part.SUPERVISOR) -> Candidate:
 
 @asynccontextmanager
 async def supervising(
-    url: str, settings: Settings = CALM, *, seed: int = 1, direct: str | None = None
+    url: str,
+    settings: Settings = CALM,
+    *,
+    seed: int = 1,
+    direct: str | None = None,
+    part: Part = Part.SUPERVISOR,
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """A supervisor for as long as the block runs."""
+    """A supervisor for as long as the block runs, or what else may lead."""
+    me, rng = candidate(part), Random(seed)
+    supervisor = asyncio.create_task(
+        elector.run(front(url), settings, me, rng=rng, at=time.monotonic, direct=direct)
+    )
+    try:
+        yield supervisor
+    finally:
+        supervisor.cancel()
+        with suppress(asyncio.CancelledError):
+            await supervisor
+
+
+@asynccontextmanager
+async def sharing(
+    url: str, hired: Hired, settings: Settings = CALM, *, seed: int = 1
+) -> AsyncIterator[asyncio.Task[None]]:
+    """What a worker's process does beside it in hash mode, for as long as the block runs."""
+    seat = Seat(
+        hired.id,
+        hired.incarnation,
+        account=hired.worker.account,
+        hint=hired.worker.hint,
+        lease=settings.lease,
+    )
+    hired.worker.on_freed = seat.freed
     part = asyncio.create_task(
         elector.run(
-            front(url), settings, candidate(), rng=Random(seed), at=time.monotonic, direct=direct
+            front(url),
+            settings,
+            candidate(Part.WORKER),
+            rng=Random(seed),
+            at=time.monotonic,
+            seat=seat,
         )
     )
     try:

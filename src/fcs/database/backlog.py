@@ -1,6 +1,6 @@
 """The backlog in the database: one function for each statement of `queries/backlog.sql`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -38,8 +38,12 @@ async def read_on(
     *,
     limit: int,
     until: datetime = _LAST,
+    slot_bits: Callable[[str, str], bytes] | None = None,
 ) -> list[LaneRead]:
-    """The next tasks of each lane after its place that fall due by `until`, `limit` of each."""
+    """The next tasks of each lane after its place that fall due by `until`, `limit` of each.
+
+    With `slot_bits` those whose hash slot has its bit set, by queue and type.
+    """
     places = [place or _HEAD for _, place in reads]
     params = {
         "queues": [lane.queue for lane, _ in reads],
@@ -48,6 +52,7 @@ async def read_on(
         "limit_keys": [lane.limit_key for lane, _ in reads],
         "after_due": [place.due_at for place in places],
         "after_ids": [place.id for place in places],
+        "slots": [slot_bits and slot_bits(lane.queue, lane.ty) for lane, _ in reads],
         "limit": limit,
         "until": until,
     }

@@ -143,14 +143,19 @@ def as_row(task: NewTask) -> dict[str, Any]:
 
 
 async def dispatch(
-    db: Connection, assignments: Sequence[Assignment], *, term: int | None = None
+    db: Connection,
+    assignments: Sequence[Assignment],
+    *,
+    term: int | None = None,
+    is_quiet: bool = False,
 ) -> frozenset[TaskId]:
     """Hand tasks to workers; return those that were still pending and due, on live workers.
 
-    With `term`, none if somebody else leads by now.
+    With `term`, none if somebody else leads by now. Quietly: the workers are not told.
     """
     params = {
         "term": term,
+        "is_quiet": is_quiet,
         "task_ids": UuidArray(assignment.task.id for assignment in assignments),
         "incarnations": UuidArray(assignment.incarnation for assignment in assignments),
     }

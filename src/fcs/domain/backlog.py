@@ -116,11 +116,15 @@ class _Stretch:
 class Backlog:
     """Pending tasks known to the supervisor; about `window` of them at the most.
 
-    `aging` is how many seconds of waiting count like one point of priority.
+    `aging` is how many seconds of waiting count like one point of priority. Where tasks are divided
+    among several that hand out, `owns` tells which are to be kept here.
     """
 
-    def __init__(self, *, window: int, aging: float) -> None:
+    def __init__(
+        self, *, window: int, aging: float, owns: Callable[[Waiting], bool] | None = None
+    ) -> None:
         self._window = window
+        self._owns = owns
         self._aging = timedelta(seconds=aging)
         self._lanes: dict[Lane, _Stretch] = {}
 
@@ -133,6 +137,8 @@ class Backlog:
 
     def add(self, task: Waiting) -> None:
         """Take in a task that a hint named."""
+        if self._owns and not self._owns(task):
+            return
         stretch = self._lanes.get(task.lane)
         if stretch is None:
             # A lane nobody has read yet: its head must be read before anything may leave it.
@@ -187,7 +193,8 @@ class Backlog:
         if stretch is None:
             return
         for task in tasks:
-            stretch.add(task)
+            if not self._owns or self._owns(task):
+                stretch.add(task)
         if not exhausted:
             # Too many for one look: the others are found by reading on, from where this one ended
             # or from where that was to go on, whatever comes first.

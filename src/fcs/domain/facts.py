@@ -93,6 +93,13 @@ class TasksFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """These tasks are due for so long that whoever has room may take them."""
+
+    tasks: Sequence[Waiting]
+
+
+@dataclass(frozen=True, slots=True)
 class LanesListed:
     """These lanes have something pending."""
 
@@ -176,6 +183,7 @@ class HeldAsked:
 
 Fact = (
     TasksFound
+    | Overdue
     | LanesListed
     | LaneRead
     | LaneLookedAt

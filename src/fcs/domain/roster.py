@@ -136,11 +136,29 @@ class Roster:
             if member.under_way() and at - member.moved_at >= patience
         ]
 
+    def has_slot(self, incarnation: Incarnation, at: float) -> bool:
+        """Whether a worker could be given a task now."""
+        member = self._members.get(incarnation)
+        return member is not None and member.is_open(at)
+
     def openings(
-        self, at: float, rng: Random, *, due: int = 0, strategy: Strategy = Strategy.RANDOM
+        self,
+        at: float,
+        rng: Random,
+        *,
+        due: int = 0,
+        strategy: Strategy = Strategy.RANDOM,
+        only: Incarnation | None = None,
     ) -> "Openings":
-        """The free slots as they are now, to be given out to at least `due` tasks."""
-        members = [m for m in self._members.values() if m.is_open(at)]
+        """The free slots as they are now, to be given out to at least `due` tasks.
+
+        With `only`, those of one worker.
+        """
+        members = [
+            member
+            for incarnation, member in self._members.items()
+            if (only is None or incarnation == only) and member.is_open(at)
+        ]
         share = due // max(1, len(members))
         return Openings(members, strategy, share=share, rng=rng, ring=self._ring)
 

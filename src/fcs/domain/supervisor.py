@@ -24,6 +24,7 @@ from fcs.domain.facts import (
     LaneLookedAt,
     LaneRead,
     LanesListed,
+    Overdue,
     Place,
     QueuesRead,
     TakenBack,
@@ -36,6 +37,7 @@ from fcs.domain.ids import Incarnation, TaskId
 from fcs.domain.limits import Limits
 from fcs.domain.roster import Roster
 from fcs.domain.settings import Settings
+from fcs.domain.share import Share
 from fcs.domain.strategy import Strategy
 
 BATCH_MAX = 1_000
@@ -71,10 +73,15 @@ class Plan:
 
 
 class Supervisor:
-    def __init__(self, settings: Settings, *, rng: Random) -> None:
+    """With `share` it is one of many, and hands out what falls to its worker, to that alone."""
+
+    def __init__(self, settings: Settings, *, rng: Random, share: Share | None = None) -> None:
         self._settings = settings
         self._rng = rng
-        self._backlog = Backlog(window=settings.window, aging=settings.aging)
+        self._share = share
+        self._backlog = Backlog(
+            window=settings.window, aging=settings.aging, owns=share.owns if share else None
+        )
         self._roster = Roster()
         self._limits = Limits()
         self._turned_down: dict[TaskId, Incarnation] = {}
@@ -109,11 +116,17 @@ class Supervisor:
             case WorkersSurveyed():
                 self._roster.survey(fact.workers, at)
                 self._limits.stir_all()
+                if self._share and self._share.survey(fact.workers):
+                    # What others had may be ours now.
+                    self._backlog.start_over()
             case WorkerReported():
                 self._roster.hear(fact, at)
                 self._limits.stir(fact.incarnation)
             case Dispatched():
                 self._learn_dispatched(fact, at)
+            case Overdue():
+                for task in fact.tasks:
+                    self._backlog.put_back(task)
             case TakenBack():
                 for incarnation in fact.incarnations:
                     self._roster.strike(incarnation, at)
@@ -154,6 +167,11 @@ class Supervisor:
         """Workers that ought to have taken what was sent to them."""
         return self._roster.unanswered(at, self._settings.hint_again_after)
 
+    def has_slot(self, at: float) -> bool:
+        """Whether its own worker could be given a task."""
+        assert self._share is not None, "only of one of many"
+        return self._roster.has_slot(self._share.incarnation, at)
+
     def plan_reads(self, now: datetime) -> list[tuple[Lane, Place | None]]:
         """Which lanes to read, and from where on."""
         return self._backlog.lanes_to_read(now)
@@ -174,7 +192,11 @@ class Supervisor:
     def _assign(self, now: datetime, at: float) -> tuple[list[Assignment], bool]:
         """Assignments, and whether a task was left for want of a slot or of a permit."""
         openings = self._roster.openings(
-            at, self._rng, due=self._backlog.due_at_least(now), strategy=self._strategy
+            at,
+            self._rng,
+            due=self._backlog.due_at_least(now),
+            strategy=self._strategy,
+            only=self._share.incarnation if self._share else None,
         )
         is_limited, is_short = bool(self._limits), False
 

@@ -24,6 +24,12 @@ async def aside(part: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> 
             await asyncio.wait([thread.ended], timeout=LAST_MOMENT)
 
 
+def tell(loop: asyncio.AbstractEventLoop, act: Callable[..., object], *values: object) -> None:
+    """Carry something out in another thread's loop, if that still runs."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(act, *values)
+
+
 class _Aside:
     def __init__(self, part: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         self._part = part

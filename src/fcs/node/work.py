@@ -19,14 +19,15 @@ from fcs.database.workers import Registration
 from fcs.domain.errors import first_of
 from fcs.domain.ids import Incarnation, WorkerId
 from fcs.domain.settings import Settings
-from fcs.domain.topology import Part
+from fcs.domain.topology import Mode, Part
 from fcs.node import memory
-from fcs.node.aside import aside
+from fcs.node.aside import aside, tell
 from fcs.node.clock import boot_seconds
 from fcs.node.door import Door, DoorOptions
 from fcs.node.supervise import candidate
 from fcs.registry import Registry
 from fcs.supervisor import elector
+from fcs.supervisor.office import Seat
 from fcs.worker import runtime
 from fcs.worker.children.environment import clean
 from fcs.worker.children.spawn import Recipe
@@ -91,30 +92,72 @@ async def _work(
     )
     if door:
         door.worker = worker
-    # Beside the worker as long as that takes tasks; whoever leads gives it up before draining.
-    beside = group.create_task(_until(stop.drain, _beside(url, settings, options)))
+    beside = Beside(url, settings, options, worker)
+    worker.on_mode = beside.follow
+    # As long as the worker takes tasks; whoever leads gives that up before draining.
+    watching = group.create_task(_until(stop.drain, beside.run()))
     await worker.run(stop, drain_timeout=options.drain_timeout)
-    beside.cancel()
+    watching.cancel()
     if door:
         await door.close()
 
 
-async def _beside(url: str, settings: Settings, options: WorkOptions) -> None:
-    """What a worker's process does for the whole cluster."""
-    if not options.elect:
-        return
+class Beside:
+    """What a worker's process does for the whole cluster: lead it, or hand out its share."""
 
-    def part() -> Coroutine[Any, Any, None]:
-        return elector.run(
-            url,
-            settings,
-            candidate(Part.ELECTABLE_WORKER),
-            rng=SystemRandom(),
-            at=boot_seconds,
-            direct=options.direct,
+    def __init__(
+        self, url: str, settings: Settings, options: WorkOptions, worker: runtime.Worker
+    ) -> None:
+        self._url, self._settings, self._options = url, settings, options
+        self._worker = worker
+        self._is_wanted = asyncio.Event()
+        self._is_unwanted = asyncio.Event()
+        if options.elect:
+            self._is_wanted.set()
+
+    def follow(self, mode: Mode) -> None:
+        """One that may not lead has something to do in hash mode alone."""
+        is_wanted = self._options.elect or mode is Mode.HASH
+        self._change(self._is_wanted, is_wanted)
+        self._change(self._is_unwanted, not is_wanted)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._is_wanted.wait()
+            await _until(self._is_unwanted, self._supervise())
+
+    async def _supervise(self) -> None:
+        worker, loop = self._worker, asyncio.get_running_loop()
+        seat = Seat(
+            self._options.id,
+            worker.incarnation,
+            account=worker.account,
+            hint=lambda ids: tell(loop, worker.hint, ids),
+            lease=self._settings.lease,
         )
+        worker.on_freed = seat.freed
+        part = Part.ELECTABLE_WORKER if self._options.elect else Part.WORKER
 
-    await aside(part, name="supervisor")
+        def supervise() -> Coroutine[Any, Any, None]:
+            return elector.run(
+                self._url,
+                self._settings,
+                candidate(part),
+                rng=SystemRandom(),
+                at=boot_seconds,
+                direct=self._options.direct,
+                seat=seat,
+            )
+
+        await aside(supervise, name="supervisor")
+
+    @staticmethod
+    def _change(event: asyncio.Event, is_so: bool) -> None:
+        if is_so:
+            event.set()
+        else:
+            event.clear()
 
 
 async def _until(asked: asyncio.Event, part: Coroutine[Any, Any, None]) -> None:

@@ -27,7 +27,7 @@ from fcs.domain.leadership import Act, Leadership
 from fcs.domain.settings import Settings
 from fcs.domain.topology import Mode, is_candidate
 from fcs.supervisor import retention
-from fcs.supervisor.office import ModeChanged, Office
+from fcs.supervisor.office import ModeChanged, Office, Seat, Term
 from fcs.supervisor.runtime import Session
 
 log = logging.getLogger(__name__)
@@ -50,15 +50,16 @@ async def run(
     rng: Random,
     at: Callable[[], float],
     direct: str | None = None,
+    seat: Seat | None = None,
 ) -> None:
     """Be a candidate until cancelled, and supervise while leading. `at` is the local clock in
     seconds; it stands still for nobody. `direct` is the way to the same database around a pooler,
-    for listening.
+    for listening. A worker's process has a `seat`, and takes it in hash mode.
 
     Raises `SchemaOutdated` or `SchemaNewer` at once; waits out everything that passes.
     """
     tries = 0
-    elector = Elector(url, settings, me, rng=rng, at=at, direct=direct)
+    elector = Elector(url, settings, me, rng=rng, at=at, direct=direct, seat=seat)
     while True:
         began = at()
         try:
@@ -85,8 +86,10 @@ class Elector:
         rng: Random,
         at: Callable[[], float],
         direct: str | None,
+        seat: Seat | None,
     ) -> None:
         self._url, self._direct = url, direct
+        self._seat = seat
         self._settings, self._me = settings, me
         self._rng, self._at = rng, at
         self._lease = settings.leader_lease
@@ -138,7 +141,9 @@ class Elector:
         asked_at = self._at()
         seen = await rows.look(db)
         self._tell(seen)
-        if is_candidate(self._me.part, seen.mode):
+        if seen.mode is Mode.HASH and self._seat:
+            await self._supervise(db, self._seat)
+        elif is_candidate(self._me.part, seen.mode):
             self._leadership.looked(seen.lease, asked_at=asked_at, answered_at=self._at())
         else:
             await self._wait(db, ASIDE_INTERVAL)
@@ -151,23 +156,27 @@ class Elector:
             self._leadership.beaten(self._at())
 
     async def _lead(self, db: Connection, term: int) -> None:
-        office = Office(self._me, self._leadership, term=term, lease=self._lease)
-        session = Session(self._settings, office, rng=self._rng, at=self._at)
         log.info("leads: term=%d %s", term, self._me)
+        office = Term(self._me, self._leadership, term=term, lease=self._lease)
+        await self._supervise(db, office)
+
+    async def _supervise(self, db: Connection, office: Office) -> None:
+        session = Session(self._settings, office, rng=self._rng, at=self._at)
         try:
             async with asyncio.TaskGroup() as group:
                 await session.open(self._url, group, direct=self._direct)
+                # Of several that prune one does so at a time.
                 aside = retention.run(self._direct or self._url, self._settings, at=self._at)
                 group.create_task(aside)
                 await session.supervise()
         except ExceptionGroup as errors:
             _end_if_asked()
-            await self._end_term(db, errors)
+            await self._end_office(db, errors)
         finally:
             await session.close()
 
-    async def _end_term(self, db: Connection, errors: ExceptionGroup) -> None:
-        """Why a session ended, and what becomes of its term."""
+    async def _end_office(self, db: Connection, errors: ExceptionGroup) -> None:
+        """Why a session ended, and what becomes of its office."""
         _, others = errors.split(is_passing)
         match first_of(others or errors):
             case LeadershipLost() as lost:

@@ -50,8 +50,9 @@ from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Plan, Supervisor, refused
 from fcs.supervisor import firing, upkeep
 from fcs.supervisor.lookout import Lookout
-from fcs.supervisor.office import Office
+from fcs.supervisor.office import Office, Seat
 from fcs.supervisor.reports import Reports
+from fcs.supervisor.stealing import Stealing
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ FORGET_MAX = 1_000
 SCHEDULES_INTERVAL = 60.0
 
 NEVER = float("inf")
+
 
 IDLE_STRETCH = 1.9
 """So many times longer until the next survey when nobody holds anything. The death of such a worker
@@ -71,7 +73,7 @@ GARBAGE_LOG_INTERVAL = 60.0
 class Session:
     """One connected stretch of supervising: all that is in memory lives and dies with it.
 
-    `office` is the term for which it supervises.
+    `office` says in whose name: for a term, or for one worker alone.
     """
 
     _db: Connection
@@ -86,10 +88,13 @@ class Session:
         self._office = office
         self._rng, self._at = rng, at
         self._inbox = Inbox()
-        self._supervisor = Supervisor(settings, rng=rng)
+        self._supervisor = Supervisor(settings, rng=rng, share=office.share)
         self._watch = LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
         self._clock = DatabaseClock()
         self._known: dict[Incarnation, WorkerId] = {}
+        self._does_upkeep = False
+        self._ours: set[Incarnation] = set()
+        """Whom to reap if they fall silent, and to remind of what they were sent."""
         self._open: list[Connection] = []
         self._next_survey = self._next_rescan = self._next_forget = at()
         self._next_fire = self._next_schedules = self._next_rules = at()
@@ -98,6 +103,14 @@ class Session:
         self._rest = Rest()
         self._lookout = Lookout(self._supervisor, self._clock, at=at)
         self._reports = Reports(self._supervisor, at=at)
+        self._stealing = office.share and Stealing(
+            self._supervisor,
+            office.share,
+            self._clock,
+            longest=settings.rescan_interval,
+            rng=rng,
+            at=at,
+        )
         self._is_unsettled = False
         self._garbage = 0
         self._garbage_logged = -GARBAGE_LOG_INTERVAL
@@ -114,10 +127,10 @@ class Session:
             group.create_task(self._inbox.receive(self._mail))
             self._bed = await connect(direct or url, part="supervisor sleep")
             self._open.append(self._bed)
-            log.info("supervisor ready: term=%d", self._office.tenure.term)
+            log.info("supervisor ready: %s", self._office)
         else:
             self._next_poll = self._at()
-            log.warning("supervisor ready, but %s: term=%d", NO_HINTS, self._office.tenure.term)
+            log.warning("supervisor ready, but %s: %s", NO_HINTS, self._office)
 
     async def close(self) -> None:
         for db in self._open:
@@ -128,9 +141,11 @@ class Session:
         while True:
             await self._hear()
             await self._keep_times()
-            if self._is_unsettled:
+            if self._is_unsettled and self._does_upkeep:
                 await self._settle()
-            if self._bed and not self._rest.is_asleep:
+            if isinstance(self._office, Seat):
+                self._supervisor.learn(self._office.report(), at=self._at())
+            elif self._bed and not self._rest.is_asleep:
                 # Those who create tasks now do not ring.
                 await self._lookout.look_around(self._db)
                 await self._reports.look(self._db)
@@ -153,6 +168,9 @@ class Session:
 
     async def _pause(self, plan: Plan) -> None:
         wait = self._until_next(plan.wake_at)
+        if isinstance(self._office, Seat) and self._stealing:
+            await self._share_out(self._office, self._stealing, plan, wait)
+            return
         if self._bed is None:
             await self._inbox.wait(wait if plan.is_empty else 0)
             return
@@ -169,6 +187,22 @@ class Session:
                 self._lookout.was_rung()
                 await sleep.wake_up(self._bed)
                 self._rest.is_asleep = False
+
+    async def _share_out(self, seat: Seat, stealing: Stealing, plan: Plan, wait: float) -> None:
+        """One of many is always asleep: it is rung for whatever is new, as long as anybody is."""
+        if not plan.is_empty:
+            await self._inbox.wait(0)
+            return
+        if plan.is_short:
+            seat.wake_when_freed(self._inbox.wake)
+            # Freed before it asked to be woken: nobody tells.
+            self._supervisor.learn(seat.report(), at=self._at())
+            if self._supervisor.has_slot(self._at()):
+                return
+        elif self._at() >= stealing.next_at:
+            await stealing.look(self._db)
+            return
+        await self._inbox.wait(min(wait, max(0.0, stealing.next_at - self._at())))
 
     async def _fall_asleep(self, bed: Connection) -> None:
         if not await sleep.fall_asleep(bed):
@@ -210,6 +244,8 @@ class Session:
             await self._find(named)
         if look_further:
             await self._look_further()
+        if self._stealing and (named or look_further):
+            self._stealing.expect()
         self._own_up_to_garbage()
 
     async def _find(self, ids: Sequence[TaskId]) -> None:
@@ -234,12 +270,17 @@ class Session:
             await self._survey()
         if self._at() >= self._next_rescan:
             await self._rescan()
+        if self._at() >= self._next_poll:
+            await self._poll()
+        if self._does_upkeep:
+            await self._keep_up()
+
+    async def _keep_up(self) -> None:
+        """What has to be done once for all."""
         if self._at() >= self._next_forget:
             await self._forget()
         if self._at() >= self._next_fire:
             await self._fire()
-        if self._at() >= self._next_poll:
-            await self._poll()
         if self._at() >= self._next_schedules:
             self._next_schedules = self._at() + SCHEDULES_INTERVAL
             await firing.look_after(self._db)
@@ -284,16 +325,23 @@ class Session:
         self._supervisor.follow(seen.strategy)
         self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
         self._note_changes({row.incarnation: row.id for row in rows})
-        await self._reports.ask(self._db, self._known if self._bed else ())
+        is_alone = self._office.share is None
+        await self._reports.ask(self._db, self._known if self._bed and is_alone else ())
+        if self._bed and not is_alone and not self._rest.is_asleep:
+            await self._fall_asleep(self._bed)
 
+        self._does_upkeep = self._office.does_upkeep()
+        self._ours = {row.incarnation for row in rows if self._office.may_reap(row)}
         for suspect in self._watch.observe(rows, uptime=seen.uptime, at=asked_at):
+            if suspect.incarnation not in self._ours:
+                continue
             returned = await upkeep.reap(
                 self._db, suspect, self._known[suspect.incarnation], self._settings
             )
             if returned:
                 self._supervisor.learn(TasksFound(returned), at=self._at())
-        if unanswered := self._supervisor.unanswered(asked_at):
-            await self._chase(unanswered)
+        if unanswered := self._ours.intersection(self._supervisor.unanswered(asked_at)):
+            await self._chase(list(unanswered))
 
         at = self._at()
         suspicion = self._watch.next_suspicion_at()
@@ -333,14 +381,22 @@ class Session:
         else:
             self._supervisor.learn(LanesListed([]), at=self._at())
         if found.has_held:
-            await upkeep.reap_strangers(self._db)
+            if self._does_upkeep:
+                await upkeep.reap_strangers(self._db)
             # Also of workers whose accounts look well: what was not begun is told by the rows.
-            await self._chase(list(self._known))
+            await self._chase(list(self._ours.intersection(self._known)))
         took = self._at() - began
         self._next_rescan = self._at() + pause_after(took, interval=self._settings.rescan_interval)
 
     async def _read_on(self, reads: Sequence[tuple[Lane, Place | None]]) -> None:
-        for read in await backlog.read_on(self._db, reads, limit=self._supervisor.lane_share):
+        share = self._office.share
+        found = await backlog.read_on(
+            self._db,
+            reads,
+            limit=self._supervisor.lane_share,
+            slot_bits=share.slot_bits if share else None,
+        )
+        for read in found:
             self._supervisor.learn(read, at=self._at())
 
     async def _count(self, names: frozenset[str]) -> None:
@@ -353,8 +409,15 @@ class Session:
 
     async def _dispatch(self, assignments: Sequence[Assignment]) -> None:
         self._office.make_sure(self._at())
-        term = self._office.tenure.term
-        accepted = await tasks.dispatch(self._db, assignments, term=term)
+        tenure = self._office.tenure
+        accepted = await tasks.dispatch(
+            self._db,
+            assignments,
+            term=tenure.term if tenure else None,
+            is_quiet=isinstance(self._office, Seat),
+        )
+        if isinstance(self._office, Seat):
+            self._office.hint([one.task.id for one in assignments if one.task.id in accepted])
         self._next_survey = min(self._next_survey, self._at() + self._settings.survey_interval)
         self._supervisor.learn(Dispatched(assignments, accepted), at=self._at())
         log.debug("tasks dispatched: offered=%d accepted=%d", len(assignments), len(accepted))
@@ -363,10 +426,12 @@ class Session:
             await self._find([assignment.task.id for assignment in lost])
 
     def _until_next(self, wake_at: datetime | None) -> float:
-        if self._is_unsettled:
-            return 0.0
         at = self._at()
-        moments = [self._next_survey - at, self._next_rescan - at, self._next_fire - at]
+        moments = [self._next_survey - at, self._next_rescan - at]
+        if self._does_upkeep:
+            if self._is_unsettled:
+                return 0.0
+            moments.append(self._next_fire - at)
         moments += [self._next_poll - at, self._next_rules - at]
         if wake_at is not None:
             moments.append((wake_at - self._clock.now(at)).total_seconds())

@@ -32,6 +32,8 @@ URGENT_AGAIN = 0.01
 
 class Outbox:
     def __init__(self, url: str, slots: Slots, *, rng: Random) -> None:
+        self.reports = True
+        """Whether anybody wants to hear of free slots."""
         self._told_at = -URGENT_AGAIN
         self._line = Line(url, part="worker finish", rng=rng)
         self._slots = slots
@@ -77,7 +79,7 @@ class Outbox:
         await self._empty.wait()
 
     async def _wait(self) -> None:
-        if self._slots.untold:
+        if self._slots.untold and self.reports:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LULL):
                     await self._arrived.wait()
@@ -145,13 +147,16 @@ class Outbox:
         """Return tasks to pending; return the runs whose tasks may not run again."""
 
         async def retry(db: Connection) -> set[RunId]:
-            return await runs.retry(db, agains, self._slots.report())
+            return await runs.retry(db, agains, self._account())
 
         returned = await self._line.carry_out(retry)
         if len(returned) < len(agains):
             # A first sending may have been under way still; now there is its evidence.
             returned = await self._line.carry_out(retry)
         return [again for again in agains if again.run_id not in returned]
+
+    def _account(self) -> str:
+        return self._slots.report() if self.reports else ""
 
     def _is_urgent(self) -> bool:
         """Whether the supervisor is to be told, though it be busy."""
@@ -170,10 +175,10 @@ class Outbox:
         plain = [ending for ending in endings if ending.is_plain] if others else endings
 
         async def succeed(db: Connection) -> Recorded:
-            return await runs.succeed(db, plain, self._slots.report(), is_urgent=is_urgent)
+            return await runs.succeed(db, plain, self._account(), is_urgent=is_urgent)
 
         async def finish(db: Connection) -> Recorded:
-            return await runs.finish(db, others, self._slots.report(), is_urgent=is_urgent)
+            return await runs.finish(db, others, self._account(), is_urgent=is_urgent)
 
         async def record_late(db: Connection) -> set[TaskId]:
             return await runs.record_late(db, missing)
@@ -183,7 +188,7 @@ class Outbox:
             others_finished = await self._line.carry_out(finish)
             finished |= others_finished
             finished.rang |= others_finished.rang
-        if finished.rang:
+        if finished.rang or not self.reports:
             self._has_told(untold)
         if len(finished) < len(endings):
             missing = [ending for ending in endings if ending.task_id not in finished]

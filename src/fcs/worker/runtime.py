@@ -7,7 +7,7 @@ hints --> Intake --begin--> Executor --ended--> Outbox --finish--> database
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from fcs.database.workers import Registration
 from fcs.domain.backoff import full_jitter, is_worth_a_line
 from fcs.domain.errors import Fenced
 from fcs.domain.hints import CancelAsked, TasksNamed, parse_for_worker, worker_channel
-from fcs.domain.ids import RunId
+from fcs.domain.ids import Incarnation, RunId, TaskId
 from fcs.domain.outcome import Outcome
 from fcs.domain.pace import Pace
 from fcs.domain.settings import Settings
@@ -39,7 +39,7 @@ from fcs.worker.heartbeat import Heartbeat
 from fcs.worker.intake import Intake
 from fcs.worker.outbox import Outbox
 from fcs.worker.progress import ProgressReporter
-from fcs.worker.slots import Slots
+from fcs.worker.slots import Account, Slots
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +125,8 @@ class Worker:
         )
         self.on_mode: Callable[[Mode], None] = lambda _: None
         """Called when the cluster is to be led in another way, and once at the beginning."""
+        self.on_freed: Callable[[], None] = lambda: None
+        """Called when a body has ended."""
 
     async def run(self, stop: Stop, *, drain_timeout: float) -> None:
         """Work until asked to stop, then drain; the worker must be enrolled.
@@ -185,13 +187,28 @@ class Worker:
 
     def _follow(self, mode: Mode) -> None:
         log.info("worker follows: mode=%s", mode)
+        # In hash mode it is handed its tasks beside it, where its slots are known.
+        self._outbox.reports = mode is not Mode.HASH
         self.on_mode(mode)
+
+    @property
+    def incarnation(self) -> Incarnation:
+        return self._slots.incarnation
+
+    def account(self) -> Account:
+        """How it is just now; may be read from any thread."""
+        return self._slots.account
+
+    def hint(self, ids: Sequence[TaskId]) -> None:
+        """These tasks were dispatched to it."""
+        self._intake.hint(ids)
 
     def _ended(self, run: Run, outcome: Outcome) -> None:
         self._slots.ended()
         last_word = self._progress.take(run.context)
         self._outbox.put(ending_of(run, outcome, self._rng), last_word)
         self._intake.slot_freed()
+        self.on_freed()
 
     def _not_started(self, run: Run) -> None:
         """A begun task whose body did not start: a look at the rows gives it back."""

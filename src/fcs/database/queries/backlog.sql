@@ -75,6 +75,7 @@ order by queue, ty, priority, limit_key;
 -- name: read_on
 -- The next tasks of some lanes after their bookmarks, in the order in which they fall due.
 -- Scheduled ones come too, if nothing else is asked for: the first of them tells when to look again.
+-- Where `slots` has a bit for each hash slot, those whose bit is set, and no others.
 select lane.no, task.id, task.due_at
   from unnest(
            %(queues)s::text[],
@@ -82,8 +83,9 @@ select lane.no, task.id, task.due_at
            %(priorities)s::smallint[],
            %(limit_keys)s::text[],
            %(after_due)s::timestamptz[],
-           %(after_ids)s::uuid[]
-       ) with ordinality as lane (queue, ty, priority, limit_key, after_due, after_id, no),
+           %(after_ids)s::uuid[],
+           %(slots)s::bytea[]
+       ) with ordinality as lane (queue, ty, priority, limit_key, after_due, after_id, slots, no),
        lateral (
              select id, due_at
                from fcs.tasks
@@ -94,6 +96,7 @@ select lane.no, task.id, task.due_at
                 and tasks.limit_key = lane.limit_key
                 and (tasks.due_at, tasks.id) > (lane.after_due, lane.after_id)
                 and tasks.due_at <= %(until)s
+                and (lane.slots is null or get_bit(lane.slots, fcs.slot(tasks.id)) = 1)
            order by due_at, id
               limit %(limit)s
        ) as task;

@@ -38,7 +38,7 @@ select case
 
 -- name: succeed
 -- Record runs that returned and left nothing behind, which are most; report the free slots in the
--- same breath, if that is urgent or somebody sleeps. Answers with those that were recorded, or
+-- same breath, if that is urgent or somebody sleeps; an empty report is for nobody. Answers with those that were recorded, or
 -- null where it was all of them, and with null where nobody was told.
 with durable as (select fcs.durably(), fcs.now() as now),
 ended as (
@@ -66,6 +66,7 @@ select case
            then array(select id from finished)
        end as task_ids,
        case
+           when %(report)s::text = '' then null
            when fcs.must_ring() then pg_notify('fcs_supervisor', %(report)s::text)
            when %(is_urgent)s::boolean then fcs.tell(%(report)s::text)
        end;
@@ -129,6 +130,7 @@ select case
            then array(select id from finished)
        end as task_ids,
        case
+           when %(report)s::text = '' then null
            when fcs.must_ring() then pg_notify('fcs_supervisor', %(report)s::text)
            when %(is_urgent)s::boolean then fcs.tell(%(report)s::text)
        end;
@@ -217,7 +219,7 @@ hint as (
     having count(*) > 0
 )
 select array(select run_id from again union all select run_id from done) as run_ids,
-       pg_notify('fcs_supervisor', %(report)s::text),
+       case when %(report)s::text <> '' then pg_notify('fcs_supervisor', %(report)s::text) end,
        (select count(*) from hint) as hints;
 
 -- name: release

@@ -66,7 +66,8 @@ select count(*) as created,
 having count(*) > 0;
 
 -- name: dispatch
--- Hand pending tasks to live workers, and name the tasks to them in hints of at most 200 ids.
+-- Hand pending tasks to live workers, and name the tasks to them in hints of at most 200 ids,
+-- unless it is done quietly: who hands out to himself knows.
 -- Answers with those that were handed over, or null where it was all of them.
 -- The worker's row is locked first, as the reaper does: a reaped worker gets nothing more. Before
 -- that a leader makes sure of its term, and holds it until the commit: the next one knows of all
@@ -119,6 +120,7 @@ sent as (
 hint as (
       select incarnation, string_agg(id::text, ' ') as ids
         from dispatched
+       where not %(is_quiet)s::boolean
     group by incarnation, part
 )
 select case

@@ -1,0 +1,222 @@
+"""Who hands out tasks: a leader and those who stand by, or each worker for itself."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.parts.stage import (
+    CALM,
+    DEAF,
+    Hired,
+    beating,
+    count,
+    end_sessions,
+    hire_fake,
+    reach,
+    sharing,
+    supervising,
+    until,
+    working,
+)
+
+from fcs import App, Status
+from fcs.client.handler import Handler
+from fcs.database import leadership
+from fcs.database.connect import Connection
+from fcs.domain.settings import Settings
+from fcs.domain.topology import Part
+
+Noop = Handler[[], Coroutine[Any, Any, None], None]
+
+QUICK = Settings(
+    beat_interval=0.1, lease=1.0, leader_lease=1.0, survey_interval=0.1, rescan_interval=0.3
+)
+
+
+@pytest.fixture
+def noop(app: App) -> Noop:
+    @app.task
+    async def noop() -> None: ...
+
+    return noop
+
+
+async def switch(db: Connection, mode: str) -> None:
+    await db.execute("update fcs.cluster set mode = %s::fcs.mode", [mode])
+    await db.execute(
+        "select pg_notify('fcs_candidates', 'mode'), pg_notify('fcs_supervisor', 'workers')"
+    )
+
+
+async def leads(db: Connection) -> leadership.Look:
+    """Wait until somebody leads."""
+
+    async def found() -> leadership.Look | None:
+        seen = await leadership.look(db)
+        return None if seen.lease.is_vacant else seen
+
+    return await until(found)
+
+
+async def succeeded(db: Connection, number: int) -> None:
+    async def all_of_them() -> bool:
+        query = "select count(*) from fcs.tasks where status = 'succeeded'"
+        return await count(db, query) == number
+
+    await until(all_of_them)
+
+
+# --- One leads ---
+
+
+async def test_of_several_one_leads_and_the_next_takes_over_at_once(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    """Nobody would be missed for five minutes here, but for the word of the one who goes."""
+    async with working(database_url, app.registry, settings=DEAF):
+        async with supervising(database_url, DEAF):
+            first = await leads(db)
+            async with AsyncExitStack() as others:
+                for _ in range(3):
+                    await others.enter_async_context(supervising(database_url, DEAF))
+                await noop.enqueue()
+                await succeeded(db, 1)
+                assert (await leads(db)).lease.term == first.lease.term
+        async with supervising(database_url, DEAF):
+            await noop.enqueue()
+            await succeeded(db, 2)
+            assert (await leads(db)).lease.term > first.lease.term
+
+
+@pytest.mark.direct  # behind a pooler nobody sees whose connection is gone: the lease tells
+async def test_a_leader_whose_connection_is_gone_is_not_waited_for(
+    database_url: str, db: Connection
+) -> None:
+    async with supervising(database_url, DEAF) as leader:
+        first = await leads(db)
+        # It will know nothing of it for long: what it hears next is the word of its own end.
+        await until(lambda: end_sessions(db, "fcs supervisor"))
+        async with supervising(database_url, DEAF):
+
+            async def another() -> bool:
+                return (await leads(db)).lease.term > first.lease.term
+
+            await until(another)
+        assert not leader.done()
+
+
+async def test_a_leader_that_is_silent_for_a_lease_is_replaced_and_stops(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    """As one that was paused: it finds another term in the row, and changes nothing."""
+    async with (
+        working(database_url, app.registry, settings=CALM),
+        supervising(database_url, QUICK),
+    ):
+        first = await leads(db)
+        await db.execute(
+            "update fcs.leadership set term = term + 1, node = gen_random_uuid(),"
+            " backend = pg_backend_pid(), expires_at = now() + interval '0.5 s'"
+        )
+        await noop.enqueue()
+        await succeeded(db, 1)
+        assert (await leads(db)).lease.term >= first.lease.term + 2
+
+
+async def test_in_dedicated_mode_a_worker_does_not_lead(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    await switch(db, "dedicated")
+    async with (
+        working(database_url, app.registry),
+        supervising(database_url, part=Part.ELECTABLE_WORKER),
+    ):
+        async with supervising(database_url):
+            await noop.enqueue()
+            await succeeded(db, 1)
+            seen = await leads(db)
+            assert seen.holder is not None
+            assert seen.holder.part is Part.SUPERVISOR
+        await switch(db, "elected")
+        await noop.enqueue()
+        await succeeded(db, 2)
+        await switch(db, "dedicated")
+
+        async def nobody_leads() -> bool:
+            return (await leadership.look(db)).lease.holder is None
+
+        await until(nobody_leads)
+
+
+# --- Each for itself ---
+
+
+@asynccontextmanager
+async def crew(
+    url: str, app: App, number: int, settings: Settings = CALM, *, slots: int = 4
+) -> AsyncIterator[list[Hired]]:
+    """Workers that hand out to themselves."""
+    async with AsyncExitStack() as stack:
+        hired = []
+        for seed in range(number):
+            one = await stack.enter_async_context(
+                working(url, app.registry, settings=settings, slots=slots)
+            )
+            await stack.enter_async_context(sharing(url, one, settings, seed=seed))
+            hired.append(one)
+        yield hired
+
+
+async def test_in_hash_mode_tasks_are_shared_by_their_hash(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    await switch(db, "hash")
+    async with crew(database_url, app, 3):
+        await noop.enqueue_many([{}] * 300)
+        await noop.enqueue()
+        await succeeded(db, 301)
+        rows = await (
+            await db.execute("select worker_id, count(*) from fcs.tasks group by 1")
+        ).fetchall()
+        shares: Counter[UUID] = Counter(dict(rows))
+    assert len(shares) == 3
+    assert min(shares.values()) > 20
+
+
+async def test_what_falls_to_a_worker_that_does_not_take_it_is_stolen(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    """F-73: head-of-line blocking while others are idle."""
+    await switch(db, "hash")
+    deaf = await hire_fake(db, ["noop"], slots=4)
+    async with crew(database_url, app, 1), beating(deaf):
+        tasks = await noop.enqueue_many([{}] * 60)
+        await reach(db, [task.id for task in tasks], Status.SUCCEEDED)
+
+
+async def test_the_dead_are_reaped_by_those_who_are_left(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    await switch(db, "hash")
+    dead = await hire_fake(db, ["noop"], slots=4)
+    async with crew(database_url, app, 3, QUICK):
+
+        async def is_lost() -> bool:
+            query = "select count(*) from fcs.workers where incarnation = %s and state = 'lost'"
+            return await count(db, query, dead.incarnation) == 1
+
+        await until(is_lost)
+
+
+async def test_the_mode_is_switched_while_tasks_run(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    async with crew(database_url, app, 2), supervising(database_url):
+        for round_, mode in enumerate(["hash", "elected", "hash", "dedicated", "elected"], 1):
+            await noop.enqueue_many([{}] * 40)
+            await switch(db, mode)
+            await noop.enqueue_many([{}] * 40)
+            await succeeded(db, 80 * round_)
