@@ -5,6 +5,7 @@ python -m bench P1 P5              some bars, only shown
 python -m bench footprint          what each process holds and spends, idle and busy
 python -m bench weather            what an old snapshot and autovacuum do to a steady drain
 python -m bench growth             how cost grows, with plots (needs the extra `bench`)
+python -m bench strategies         who gets a task, in virtual time; into docs/explanation
 python -m bench publish            the last runs, into README and docs/explanation
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import footprint, growth, plot, publish, report, run, weather
+from bench import footprint, growth, plot, publish, report, run, strategies, weather
 from bench.bar import Bar, Figures
 from bench.bars import ALL
 from bench.machine import this_machine
@@ -69,12 +70,22 @@ def _growth(options: argparse.Namespace) -> None:
     print(growth.block(found))
 
 
+def _strategies(options: argparse.Namespace) -> None:
+    if options.small:
+        print(strategies.block(tasks=200))
+    else:
+        block = strategies.block()
+        publish.put(publish.TOPOLOGIES, publish.STRATEGIES, block)
+        print(block)
+
+
 def _publish(_: argparse.Namespace) -> None:
     publish.main()
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "growth": _growth,
+    "strategies": _strategies,
     "publish": _publish,
 }
 

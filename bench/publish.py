@@ -13,6 +13,10 @@ README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 BLOCK = re.compile(r"(?<=<!-- bench:begin -->\n).*?(?=<!-- bench:end -->)", re.DOTALL)
 GROWTH = re.compile(r"(?<=<!-- growth:begin -->\n).*?(?=<!-- growth:end -->)", re.DOTALL)
+TOPOLOGIES = ROOT / "docs" / "explanation" / "topologies.md"
+STRATEGIES = re.compile(
+    r"(?<=<!-- strategies:begin -->\n).*?(?=<!-- strategies:end -->)", re.DOTALL
+)
 
 AGREEING = 0.10
 
