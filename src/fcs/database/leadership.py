@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from fcs.database.connect import Connection
-from fcs.database.session import is_shared
+from fcs.database.session import own_backend
 from fcs.database.sql import load
 from fcs.domain.ids import NodeId
 from fcs.domain.leadership import LeaseSeen
@@ -45,15 +45,10 @@ async def look(db: Connection) -> Look:
 
 async def bid(db: Connection, me: Candidate, *, term: int, lease: float) -> bool:
     """Take a term for `lease` seconds; `False` if the one before it is not vacant (any more)."""
-    params = me._asdict() | {"term": term, "lease": lease, "backend": backend_of(db)}
+    params = me._asdict() | {"term": term, "lease": lease, "backend": own_backend(db)}
     return (await db.execute(_SQL["bid"], params)).rowcount == 1
 
 
 async def resign(db: Connection, node: NodeId, *, term: int) -> None:
     """Give up a term, if it is still this node's."""
     await db.execute(_SQL["resign"], {"node": node, "term": term})
-
-
-def backend_of(db: Connection) -> int | None:
-    """The server process of a connection, unless a pooler gives out another one each time."""
-    return None if is_shared(db) else db.info.backend_pid

@@ -167,3 +167,8 @@ async def adjust(db: AsyncConnection[Any], changes: Mapping[str, str]) -> None:
 def is_shared(db: AsyncConnection[Any]) -> bool:
     """Whether each transaction on it may meet another session of Postgres."""
     return isinstance(db, Session) and db.settings is not None
+
+
+def own_backend(db: AsyncConnection[Any]) -> int | None:
+    """The server process of a connection, unless a pooler gives out another one each time."""
+    return None if is_shared(db) else db.info.backend_pid

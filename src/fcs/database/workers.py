@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from fcs.database.connect import Connection
-from fcs.database.leadership import backend_of
+from fcs.database.session import own_backend
 from fcs.database.sql import load
 from fcs.domain.facts import WorkerState
 from fcs.domain.ids import Incarnation, NodeId, WorkerId
@@ -128,7 +128,7 @@ async def survey(db: Connection, tenure: Tenure | None = None) -> Survey:
     """All workers that are there, the clock that tells how long they have been silent, and how the
     cluster is to be led; a leader renews its term."""
     node, term, lease = tenure or (None, None, 0.0)
-    params = {"node": node, "term": term, "lease": lease, "backend": backend_of(db)}
+    params = {"node": node, "term": term, "lease": lease, "backend": own_backend(db)}
     rows = await (await db.execute(_SQL["survey"], params)).fetchall()
     now, uptime, mode, strategy, is_renewed, *_ = rows[0]
     workers = [WorkerState(*row[5:]) for row in rows if row[5] is not None]

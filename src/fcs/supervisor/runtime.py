@@ -49,6 +49,7 @@ from fcs.domain.rest import Next, Rest
 from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Plan, Supervisor, refused
 from fcs.supervisor import firing, upkeep
+from fcs.supervisor.garbage import Garbage
 from fcs.supervisor.lookout import Lookout
 from fcs.supervisor.office import Office, Seat
 from fcs.supervisor.reports import Reports
@@ -66,8 +67,6 @@ NEVER = float("inf")
 IDLE_STRETCH = 1.9
 """So many times longer until the next survey when nobody holds anything. The death of such a worker
 loses nothing; twice as long would count as not having looked at all."""
-
-GARBAGE_LOG_INTERVAL = 60.0
 
 
 class Session:
@@ -112,8 +111,7 @@ class Session:
             at=at,
         )
         self._is_unsettled = False
-        self._garbage = 0
-        self._garbage_logged = -GARBAGE_LOG_INTERVAL
+        self._garbage = Garbage(at)
 
     async def open(self, url: str, group: asyncio.TaskGroup, *, direct: str | None) -> None:
         """Connect; listen before anything is read, so that nothing falls between the two."""
@@ -239,14 +237,14 @@ class Session:
                 case SchedulesChanged():
                     self._next_fire = self._at()
                 case None:
-                    self._garbage += 1
+                    self._garbage.add()
         if named:
             await self._find(named)
         if look_further:
             await self._look_further()
         if self._stealing and (named or look_further):
             self._stealing.expect()
-        self._own_up_to_garbage()
+        self._garbage.own_up()
 
     async def _find(self, ids: Sequence[TaskId]) -> None:
         found = await backlog.find(self._db, ids)
@@ -443,12 +441,3 @@ class Session:
         for incarnation in self._known.keys() - present.keys():
             log.info("worker left: worker=%s workers=%d", self._known[incarnation], len(present))
         self._known = present
-
-    def _own_up_to_garbage(self) -> None:
-        if self._garbage and self._at() - self._garbage_logged >= GARBAGE_LOG_INTERVAL:
-            log.warning(
-                "hints that nobody understands were ignored: count=%d channel=%s",
-                self._garbage,
-                SUPERVISOR_CHANNEL,
-            )
-            self._garbage, self._garbage_logged = 0, self._at()

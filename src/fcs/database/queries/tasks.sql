@@ -57,22 +57,18 @@ created as (
 select count(*) as created,
        case
            when case when %(is_alone)s::boolean and max(due_at) <= fcs.now() then fcs.must_ring() else true end
-           then pg_notify(
-               'fcs_supervisor',
-               case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end
-           )
+           then pg_notify('fcs_supervisor', case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end)
        end
   from created
 having count(*) > 0;
 
 -- name: dispatch
--- Hand pending tasks to live workers, and name the tasks to them in hints of at most 200 ids,
--- unless it is done quietly: who hands out to himself knows.
--- Answers with those that were handed over, or null where it was all of them.
--- The worker's row is locked first, as the reaper does: a reaped worker gets nothing more. Before
--- that a leader makes sure of its term, and holds it until the commit: the next one knows of all
--- that this one has handed out.
--- `offset 0` keeps apart what joins all tasks to all workers at once from what looks up one by one.
+-- Hand pending tasks to live workers, and name the tasks to them in hints of at most 200 ids; who
+-- hands out to himself does so quietly. Answers with those that were handed over, or null where it
+-- was all of them. A leader makes sure of its term first and holds it until the commit: the next one
+-- knows of all that this one has handed out. Then the workers' rows are locked, as the reaper does: a
+-- reaped one gets nothing more. `offset 0` keeps apart what joins all tasks to all workers at once
+-- from what looks up one by one.
 with lazy as (select fcs.lazily(), fcs.now() as now),
 offered as (
     select task_id, incarnation, no
@@ -124,8 +120,7 @@ hint as (
     group by incarnation, part
 )
 select case
-           when (select count(*) from dispatched) < cardinality(%(task_ids)b::uuid[])
-           then array(select id from dispatched)
+           when (select count(*) from dispatched) < cardinality(%(task_ids)b::uuid[]) then array(select id from dispatched)
        end as task_ids,
        (select count(pg_notify('fcs_worker_' || replace(incarnation::text, '-', ''), ids)) from hint) as hints;
 
@@ -236,10 +231,10 @@ unsent as (
 select id, queue, ty, priority, limit_key, due_at from returned;
 
 -- name: reap
--- Move everything that a lost process held: what it had not begun runs elsewhere, what it had
--- begun is interrupted, or runs again where that was asked for. The caller holds the lock on the
--- worker's row. The pause before the next attempt knows nothing of the type's own backoff, which
--- lives in workers' code; it keeps a body that kills workers from doing so in a row.
+-- Move everything that a lost process held: what it had not begun runs elsewhere, what it had begun is
+-- interrupted, or runs again where that was asked for. The caller holds the lock on the worker's row.
+-- The pause before the next attempt keeps a body that kills workers from doing so in a row; the type's
+-- own backoff lives in workers' code.
 with durable as (select fcs.durably()),
 held as (
       select id,
@@ -302,9 +297,8 @@ select id, status::text, was::text, queue, ty, priority, limit_key, due_at
   from reaped, (select count(*) from hint) as told;
 
 -- name: cancel
--- End tasks that have not begun, and ask the workers of those that run. Answers with the status
--- in which each was found. A dispatched one comes off its worker's account. `found` is what was
--- seen under the lock; what the updates see by themselves may be older.
+-- End tasks that have not begun, and ask the workers of those that run. Answers with the status in
+-- which each was found under the lock. A dispatched one comes off its worker's account.
 with durable as (select fcs.durably()),
 named as (
     select task_id
