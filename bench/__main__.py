@@ -4,6 +4,7 @@ python -m bench                    every bar, kept in bench/results
 python -m bench P1 P5              some bars, only shown
 python -m bench footprint          what each process holds and spends, idle and busy
 python -m bench weather            what an old snapshot and autovacuum do to a steady drain
+python -m bench modes              the three topologies side by side
 python -m bench growth             how cost grows, with plots (needs the extra `bench`)
 python -m bench strategies         who gets a task, in virtual time; into docs/explanation
 python -m bench publish            the last runs, into README and docs/explanation
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import footprint, growth, plot, publish, report, run, strategies, weather
+from bench import footprint, growth, modes, plot, publish, report, run, strategies, weather
 from bench.bar import Bar, Figures
 from bench.bars import ALL
 from bench.machine import this_machine
@@ -91,7 +92,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
 
 
 def _chosen(parser: argparse.ArgumentParser, names: Sequence[str]) -> Sequence[Bar]:
-    known = {bar.name: bar for bar in (*ALL, footprint.BAR, weather.BAR)}
+    known = {bar.name: bar for bar in (*ALL, footprint.BAR, modes.BAR, weather.BAR)}
     if unknown := [name for name in names if name not in known]:
         parser.error(f"there is no bar {unknown[0]}; choose from {', '.join(known)}")
     return [known[name] for name in names] or ALL

@@ -7,7 +7,7 @@ from tempfile import gettempdir
 
 import pytest
 
-from bench import footprint, growth, run, weather
+from bench import footprint, growth, modes, run, weather
 from bench.bar import Bar, Measure, Sample
 from bench.bars import ALL
 from bench.peers import measures as of_peers
@@ -15,7 +15,11 @@ from bench.stage import Stage, open_stage
 
 pytestmark = pytest.mark.slow
 
-MEASURES = [*run.measures_of([*ALL, footprint.BAR, growth.BAR]), weather.KINDS[-1]]
+MEASURES = [
+    *run.measures_of([*ALL, footprint.BAR, growth.BAR]),
+    weather.KINDS[-1],
+    *modes.MEASURES[-1:],
+]
 
 
 def left_behind() -> list[Path]:

@@ -107,17 +107,19 @@ async def enqueue_many_rate(url: str, count: int) -> float:
 
 async def latency(url: str, count: int) -> tuple[float, float]:
     """Milliseconds from the call of `enqueue` to the body's first line, idle: p50 and p99."""
+    async with cluster.workers(url, count=1, slots=8), cluster.supervisor(url):
+        return await waits(url, count)
+
+
+async def waits(url: str, count: int) -> tuple[float, float]:
+    """The same of a cluster that is there already, and knows the types of the bench."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inbox:
         inbox.bind(("127.0.0.1", 0))
         inbox.setblocking(False)
         port = inbox.getsockname()[1]
         waited: list[float] = []
-        async with (
-            cluster.workers(url, count=1, slots=8),
-            cluster.supervisor(url),
-            _client(url, answer) as handler,
-        ):
+        async with _client(url, answer) as handler:
             for _ in range(WARM_UP + count):
                 await handler.enqueue(port=port, sent_at=monotonic_ns())
                 waited.append(int(await loop.sock_recv(inbox, 64)) / 1e6)
