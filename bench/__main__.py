@@ -44,17 +44,21 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _measure(options: argparse.Namespace, bars: Sequence[Bar]) -> None:
+    found = _report(options, bars)
+    if folder := options.out or _kept_in(options):
+        report.write(found, bars, folder)
+    print(report.page(found, bars))
+
+
+def _report(options: argparse.Namespace, bars: Sequence[Bar]) -> report.Report:
     figures = _figures(bars, options)
-    found = report.Report(
+    return report.Report(
         command=_command(options),
         machine=this_machine(),
         rounds=options.rounds,
         figures=list(figures.values()),
         verdicts=run.judge(bars, figures),
     )
-    if folder := options.out or _kept_in(options):
-        report.write(found, bars, folder)
-    print(report.page(found, bars))
 
 
 def _figures(bars: Sequence[Bar], options: argparse.Namespace) -> Figures:
@@ -69,6 +73,19 @@ def _growth(options: argparse.Namespace) -> None:
         growth.write(found)
         plot.draw(found, publish.PAGE.parent)
     print(growth.block(found))
+
+
+def _beside(bar: Bar, page: Path) -> Callable[[argparse.Namespace], None]:
+    """A command whose table goes at once to where a page shows it."""
+
+    def command(options: argparse.Namespace) -> None:
+        found = _report(options, [bar])
+        block = report.summary(found, found.verdicts)
+        if not options.small:
+            publish.put(page, publish.between(bar.name), block)
+        print(block)
+
+    return command
 
 
 def _strategies(options: argparse.Namespace) -> None:
@@ -86,13 +103,15 @@ def _publish(_: argparse.Namespace) -> None:
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "growth": _growth,
+    "modes": _beside(modes.BAR, publish.TOPOLOGIES),
+    "weather": _beside(weather.BAR, publish.PAGE),
     "strategies": _strategies,
     "publish": _publish,
 }
 
 
 def _chosen(parser: argparse.ArgumentParser, names: Sequence[str]) -> Sequence[Bar]:
-    known = {bar.name: bar for bar in (*ALL, footprint.BAR, modes.BAR, weather.BAR)}
+    known = {bar.name: bar for bar in (*ALL, footprint.BAR)}
     if unknown := [name for name in names if name not in known]:
         parser.error(f"there is no bar {unknown[0]}; choose from {', '.join(known)}")
     return [known[name] for name in names] or ALL

@@ -11,12 +11,15 @@ from bench.bars import ALL
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
-BLOCK = re.compile(r"(?<=<!-- bench:begin -->\n).*?(?=<!-- bench:end -->)", re.DOTALL)
-GROWTH = re.compile(r"(?<=<!-- growth:begin -->\n).*?(?=<!-- growth:end -->)", re.DOTALL)
 TOPOLOGIES = ROOT / "docs" / "explanation" / "topologies.md"
-STRATEGIES = re.compile(
-    r"(?<=<!-- strategies:begin -->\n).*?(?=<!-- strategies:end -->)", re.DOTALL
-)
+
+
+def between(name: str) -> re.Pattern[str]:
+    """What stands between the two marks of a name."""
+    return re.compile(rf"(?<=<!-- {name}:begin -->\n).*?(?=<!-- {name}:end -->)", re.DOTALL)
+
+
+BLOCK, GROWTH, STRATEGIES = between("bench"), between("growth"), between("strategies")
 
 AGREEING = 0.10
 
