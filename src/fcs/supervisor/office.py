@@ -36,9 +36,6 @@ class Office(Protocol):
     def surveyed(self, seen: Survey, *, asked_at: float, answered_at: float) -> None:
         """Take in a survey. Raises `LeadershipLost` and `ModeChanged`."""
 
-    def make_sure(self, at: float) -> None:
-        """Raises `LeadershipLost` where the office may have ended without our knowing."""
-
     def may_reap(self, worker: WorkerState) -> bool:
         """Whether it falls to this one to end a silent worker, and to chase what one has left."""
 
@@ -63,10 +60,6 @@ class Term:
         self._leadership.renewed(asked_at=asked_at)
         if not is_candidate(self._me.part, seen.mode):
             raise ModeChanged(seen.mode)
-
-    def make_sure(self, at: float) -> None:
-        if not self._leadership.leads(at):
-            raise LeadershipLost(f"it was not renewed in time: {self}")
 
     def may_reap(self, worker: WorkerState) -> bool:
         return True
@@ -122,9 +115,6 @@ class Seat:
     def surveyed(self, seen: Survey, *, asked_at: float, answered_at: float) -> None:
         if seen.mode is not Mode.HASH:
             raise ModeChanged(seen.mode)
-
-    def make_sure(self, at: float) -> None:
-        """Nothing is needed but the compare-and-set."""
 
     def may_reap(self, worker: WorkerState) -> bool:
         return self.share.may_reap(worker, lease=self._lease)

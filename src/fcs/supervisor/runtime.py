@@ -406,7 +406,6 @@ class Session:
         self._supervisor.learn(HeldAsked(ids, held), at=self._at())
 
     async def _dispatch(self, assignments: Sequence[Assignment]) -> None:
-        self._office.make_sure(self._at())
         tenure = self._office.tenure
         accepted = await tasks.dispatch(
             self._db,
