@@ -249,12 +249,13 @@ select (select count(*) from pg_stat_activity where backend_type = 'client backe
        clock_timestamp() as now;
 
 -- name: unlogged
--- Tables of ours that would not survive a crash.
+-- Tables of ours that would not survive a crash. That of the reports need not.
 select relname
   from pg_class
  where relnamespace = 'fcs'::regnamespace
    and relkind in ('r', 'p')
-   and relpersistence <> 'p';
+   and relpersistence <> 'p'
+   and relname <> 'reports';
 
 -- name: finished_span
 -- How many tasks from an id on have succeeded, and in how many seconds. Reads all of them: for
