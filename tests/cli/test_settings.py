@@ -19,6 +19,7 @@ def test_every_setting_has_its_variable() -> None:
     changed = Settings(
         beat_interval=0.5,
         lease=7.5,
+        leader_lease=6.5,
         survey_interval=0.25,
         rescan_interval=1.5,
         poll_interval=0.75,

@@ -52,6 +52,7 @@ EXIT_CODES: Final = {
     "declared_in_code": CONFLICT,
     "worker_id_taken": CONFLICT,
     "fenced": CONFLICT,
+    "leadership_lost": CONFLICT,
     "already_running": CONFLICT,
     "database_unavailable": UNREACHABLE,
     "no_postgres": UNREACHABLE,
