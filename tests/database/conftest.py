@@ -24,6 +24,9 @@ TABLES = (
     "reports",
 )
 
+# Of one row each.
+SINGLE = ("cluster", "leadership")
+
 
 @pytest.fixture(scope="session")
 def shared_url(postgres: Server, template: str) -> Iterator[str]:
@@ -50,6 +53,9 @@ def clean_url(shared_url: str) -> Iterator[str]:
         yield shared_url
         for table in TABLES:
             db.execute(f"delete from fcs.{table}".encode())
+        for table in SINGLE:
+            db.execute(f"delete from fcs.{table}".encode())
+            db.execute(f"insert into fcs.{table} default values".encode())
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ EXIT_CODES: Final = {
     "worker_id_taken": CONFLICT,
     "fenced": CONFLICT,
     "leadership_lost": CONFLICT,
+    "limits_need_leader": CONFLICT,
     "already_running": CONFLICT,
     "database_unavailable": UNREACHABLE,
     "no_postgres": UNREACHABLE,

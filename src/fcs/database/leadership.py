@@ -13,6 +13,13 @@ _SQL = load("leadership")
 
 CANDIDATES_CHANNEL: Final = "fcs_candidates"
 
+SESSIONS: Final = {
+    Part.SUPERVISOR: "candidate",
+    Part.ELECTABLE_WORKER: "candidate worker",
+    Part.WORKER: "seat",
+}
+"""What the session is called by which a process looks who leads; candidates are counted by it."""
+
 
 class Candidate(NamedTuple):
     """A process that may lead: what others see of it while it does."""

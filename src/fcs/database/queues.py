@@ -72,10 +72,13 @@ async def resume(db: Connection, queue: str) -> bool:
     return (await db.execute(_SQL["resume"], {"queue": queue})).rowcount == 1
 
 
-async def set_limits(db: Connection, queue: str, changes: Mapping[str, float | None]) -> None:
-    """Change some limits, by the names that `QueueView` has for them; `None` is no limit."""
+async def set_limits(db: Connection, queue: str, changes: Mapping[str, float | None]) -> bool:
+    """Change some limits, by the names that `QueueView` has for them; `None` is no limit.
+
+    `False` if there is nobody to keep them.
+    """
     params = {"queue": queue, "changes": _json.encode(changes).decode()}
-    await db.execute(_SQL["set_limits"], params)
+    return (await db.execute(_SQL["set_limits"], params)).rowcount == 1
 
 
 async def names(db: Connection, *, limit: int = NAMES_MAX) -> list[str]:

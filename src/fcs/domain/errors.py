@@ -173,6 +173,12 @@ class LeadershipLost(FcsError):
     code = "leadership_lost"
 
 
+class LimitsNeedLeader(FcsError):
+    """In mode hash nobody leads, and so nobody keeps the limits of queues."""
+
+    code = "limits_need_leader"
+
+
 class DatabaseUnavailable(FcsError):
     """Postgres could not be reached, or went away."""
 

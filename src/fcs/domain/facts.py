@@ -75,6 +75,11 @@ class QueueRules(NamedTuple):
     whole: Limit = Limit()
     per_key: Limit = Limit()
 
+    @property
+    def is_limited(self) -> bool:
+        limits = (self.whole, self.per_key)
+        return any(limit.running_max is not None or limit.rate is not None for limit in limits)
+
 
 class Held(NamedTuple):
     """A task of a limited queue that is dispatched or running."""

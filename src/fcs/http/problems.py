@@ -74,6 +74,11 @@ KINDS = {
         "What the schedule says is written in the code of the workers: change it there. Over HTTP "
         "it can be paused, resumed and run.",
     ),
+    "limits_need_leader": Kind(
+        409, "Limits need a leader",
+        "In mode hash nobody hands out the tasks of all workers, so nobody could keep a limit of a "
+        "queue. Take limits away before that mode, or choose another one before a limit.",
+    ),
     "too_large": Kind(
         413, "Body too large",
         "Keep large data elsewhere and hand over its address; split long lists of tasks.",

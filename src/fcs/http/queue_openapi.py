@@ -33,7 +33,7 @@ def queue_paths(refs: Sequence[Any], pause: Any) -> dict[str, Any]:
             "get": act("findQueue", "Look at a queue", None, "200", queue, "not_found"),
             "patch": act(
                 "changeQueue", "Change the limits of a queue", limits, "200", queue,
-                *BODY_PROBLEMS, "not_found",
+                *BODY_PROBLEMS, "not_found", "limits_need_leader",
             ),
         },
         "/queues/{name}/pause": here | {

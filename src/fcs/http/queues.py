@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fcs.database import queues
+from fcs.database import queues, topology
 from fcs.database.connect import Connection
 from fcs.database.queues import QueueView
 from fcs.domain.errors import InvalidInput
@@ -70,7 +70,7 @@ class Queues:
         asked = msgspec.structs.asdict(decode(body, LimitsDocument))
         given = {name: value for name, value in asked.items() if value is not UNSET}
         changes = check_limits(given)
-        return await self._act(request, lambda db, name: queues.set_limits(db, name, changes))
+        return await self._act(request, lambda db, name: topology.set_limits(db, name, changes))
 
     async def pause(self, request: Request) -> Response:
         body = await read_json_or_nothing(request, bytes_max=self._body_bytes_max)

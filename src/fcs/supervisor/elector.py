@@ -17,7 +17,7 @@ from typing import assert_never
 from fcs.database import leadership as rows
 from fcs.database.connect import Connection, connect
 from fcs.database.hearing import hears
-from fcs.database.leadership import CANDIDATES_CHANNEL, Candidate, Look
+from fcs.database.leadership import CANDIDATES_CHANNEL, SESSIONS, Candidate, Look
 from fcs.database.line import is_passing
 from fcs.database.mail import listen
 from fcs.database.migrate import check_schema
@@ -101,7 +101,7 @@ class Elector:
 
     async def stand(self) -> None:
         """Stand by, bid and lead, until cancelled or cut off."""
-        async with await connect(self._direct or self._url, part="candidate") as db:
+        async with await connect(self._direct or self._url, part=SESSIONS[self._me.part]) as db:
             await check_schema(db)
             self._hears = await hears(db, self._url, direct=self._direct)
             if self._hears:

@@ -34,11 +34,11 @@ def command(common: Common, /, name: str, **given: Any) -> None:
     """Change the limits of a queue; those that are not given stay. `none` takes one away."""
     from fcs.cli.queue.acting import act
     from fcs.cli.queue.form import lines
-    from fcs.database import queues
+    from fcs.database import topology
     from fcs.domain.queues import check_limits
 
     asked = {limit: value for limit, value in given.items() if value is not None}
     if not asked:
         raise click.UsageError("Say which limit to change, such as --running-max 3 or --rate 50/s.")
     changes = check_limits({k: None if value == "none" else value for k, value in asked.items()})
-    act(common, name, lambda db, name: queues.set_limits(db, name, changes), lines)
+    act(common, name, lambda db, name: topology.set_limits(db, name, changes), lines)

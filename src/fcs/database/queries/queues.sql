@@ -47,7 +47,9 @@ on conflict (name) do update
 returning name, pg_notify('fcs_supervisor', 'queues');
 
 -- name: set_limits
--- Change the limits that are named in a JSON object, to a number or to null for none.
+-- Change the limits that are named in a JSON object, to a number or to null for none. No row in mode
+-- hash, in which nobody could keep one. Whoever changes the mode waits for the end of this, or this
+-- for the end of that, and goes by the mode that came of it.
 with wanted as (
     select *
       from jsonb_to_record(%(changes)s::jsonb) as wanted (
@@ -58,12 +60,19 @@ with wanted as (
                key_rate        float,
                key_burst       integer
            )
+),
+kept as (
+    select mode
+      from fcs.cluster, wanted
+     where mode <> 'hash'
+        or num_nonnulls(running_max, rate, key_running_max, key_rate) = 0
+       for share of cluster
 )
 insert into fcs.queues as queues (
                 name, running_max, rate, burst, key_running_max, key_rate, key_burst, updated_at
             )
      select %(queue)s, running_max, rate, burst, key_running_max, key_rate, key_burst, fcs.now()
-       from wanted
+       from wanted, kept
 on conflict (name) do update
         set running_max = case when %(changes)s::jsonb ? 'running_max' then excluded.running_max else queues.running_max end,
             rate = case when %(changes)s::jsonb ? 'rate' then excluded.rate else queues.rate end,

@@ -1,0 +1,87 @@
+"""A cluster as a whole, as people and programs look at it: how it is led, by whom, who else could.
+
+It is as true as the rows and the sessions were when they were read. Behind a pooler the sessions
+of candidates cannot be told apart, so none may seem to be there.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from fcs.domain.ids import NodeId
+from fcs.domain.strategy import Strategy
+from fcs.domain.topology import Mode, Part, is_candidate
+
+
+class Leader(msgspec.Struct, frozen=True):
+    """The process that holds the term, and since when."""
+
+    node: NodeId
+    part: Part
+    host: str
+    pid: int
+    since: datetime
+
+    def __str__(self) -> str:
+        what = "fcs supervise" if self.part is Part.SUPERVISOR else "a worker with --elect"
+        return f"{what} on {self.host or 'an unknown machine'}, pid {self.pid}, node {self.node}"
+
+
+class Candidates(msgspec.Struct, frozen=True):
+    """How many processes of each part that may lead in some mode are connected."""
+
+    supervisors: int = 0
+    electable_workers: int = 0
+
+    def in_mode(self, mode: Mode) -> int:
+        """How many of them may lead in this one."""
+        counts = {
+            Part.SUPERVISOR: self.supervisors,
+            Part.ELECTABLE_WORKER: self.electable_workers,
+        }
+        return sum(count for part, count in counts.items() if is_candidate(part, mode))
+
+
+class ClusterView(msgspec.Struct, frozen=True):
+    """`changed_at` is since when the mode is this one. The lease of the term runs for `expires_in`
+    seconds more, or ended so long ago; a term that was given up has no leader."""
+
+    mode: Mode
+    strategy: Strategy
+    changed_at: datetime
+    term: int
+    leader: Leader | None
+    expires_in: float
+    candidates: Candidates
+
+    @property
+    def is_led(self) -> bool:
+        return self.leader is not None and self.expires_in > 0
+
+    @property
+    def may_be_led(self) -> bool:
+        """Whether somebody leads, or could come to."""
+        return self.is_led or self.candidates.in_mode(self.mode) > 0
+
+
+class NodeSeen(Protocol):
+    """A worker's row, and the mode by which it goes; none before its first beat."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def follows(self) -> Mode | None: ...
+
+
+def behind(nodes: Sequence[NodeSeen], mode: Mode) -> list[UUID]:
+    """Which of the workers that are there still go by another mode."""
+    return [
+        node.id
+        for node in nodes
+        if node.state in ("live", "draining") and node.follows not in (None, mode)
+    ]
