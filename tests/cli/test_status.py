@@ -8,12 +8,16 @@ import psycopg
 import pytest
 from tests.cli.said import Fcs, Said
 
-from fcs.database import workers
+from fcs.database import leadership, workers
 from fcs.database.connect import Connection, connect
+from fcs.database.leadership import SESSIONS, Candidate
 from fcs.database.workers import Registration
-from fcs.domain.ids import Incarnation, WorkerId
+from fcs.domain.ids import Incarnation, NodeId, WorkerId
+from fcs.domain.topology import Part
 
 Rows = psycopg.Connection[tuple[Any, ...]]
+
+ANN = Candidate(NodeId(uuid4()), Part.SUPERVISOR, "ann", 42)
 
 
 async def register(db: Connection, *types: str, queues: list[str] | None = None) -> WorkerId:
@@ -46,19 +50,56 @@ def test_empty_cluster_says_what_is_missing(fcs: Fcs) -> None:
 
 async def test_all_is_well(fcs: Fcs, db: Connection, database_url: str) -> None:
     await register(db, "baz")
-    async with await connect(database_url, part="supervisor"):
+    assert await leadership.bid(db, ANN, term=1, lease=60)
+    async with await connect(database_url, part=SESSIONS[Part.SUPERVISOR]):
         said = await in_thread(fcs, "status")
-    assert "1 connected" in said.out
+    assert f"fcs supervise on ann, pid 42, node {ANN.node}, term 1 since " in said.out
+    assert "1 fcs supervise" in said.out
     assert "1 live, 0 of 3 slots busy" in said.out
     assert said.out.endswith("All is well.\n")
 
 
-async def test_supervisor_of_another_database_does_not_count(
-    fcs: Fcs, blank_database_url: str
-) -> None:
-    async with await connect(blank_database_url, part="supervisor"):
+async def test_programs_are_told_the_same(fcs: Fcs, db: Connection, database_url: str) -> None:
+    assert await leadership.bid(db, ANN, term=1, lease=60)
+    async with await connect(database_url, part=SESSIONS[Part.ELECTABLE_WORKER]):
         said = await in_thread(fcs, "status", "-o", "json")
-    assert said.json["supervisors"] == 0
+    shown = said.json["cluster"]
+    assert (shown["mode"], shown["strategy"], shown["term"]) == ("elected", "random", 1)
+    assert (shown["leader"]["node"], shown["leader"]["part"]) == (str(ANN.node), "supervisor")
+    assert 0 < shown["expires_in"] <= 60
+    assert shown["candidates"] == {"supervisors": 0, "electable_workers": 1}
+
+
+async def test_a_leader_that_fell_silent_is_named(fcs: Fcs, db: Connection, rows: Rows) -> None:
+    assert await leadership.bid(db, ANN, term=1, lease=60)
+    rows.execute("update fcs.leadership set expires_at = fcs.now() - interval '60 s'")
+
+    said = await in_thread(fcs, "status")
+    assert "nobody; fcs supervise on ann, pid 42" in said.out
+    assert "has been silent for 60 s" in said.out
+
+
+async def test_whoever_goes_by_an_old_mode_is_named(fcs: Fcs, db: Connection, rows: Rows) -> None:
+    id = await register(db, "baz")
+    rows.execute("update fcs.workers set follows = 'elected'")
+    assert "FOLLOWS" not in (await in_thread(fcs, "workers")).out
+    rows.execute("update fcs.cluster set mode = 'hash', changed_at = fcs.now() - interval '1 h'")
+
+    said = await in_thread(fcs, "status")
+    assert f"1 worker, 60 min after the change: {id} (elected)" in said.out
+    assert f"1 still goes by an old one: worker {id}" in said.out
+    said = await in_thread(fcs, "workers")
+    assert "FOLLOWS" in said.out
+    assert "elected" in said.out
+
+
+async def test_where_nobody_leads_nobody_is_missed(fcs: Fcs, db: Connection, rows: Rows) -> None:
+    await register(db, "baz")
+    rows.execute("update fcs.cluster set mode = 'hash'")
+
+    said = await in_thread(fcs, "status")
+    assert "hash: workers hand out to themselves" in said.out
+    assert said.out.endswith("All is well.\n")
 
 
 async def test_what_waits_is_counted_by_lane(fcs: Fcs, db: Connection, rows: Rows) -> None:

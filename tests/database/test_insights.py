@@ -27,6 +27,7 @@ from fcs.database.connect import Connection, connect
 from fcs.database.insights import LaneWaiting
 from fcs.database.tasks import create_sync
 from fcs.domain.task import Status, TaskView
+from fcs.domain.topology import Mode
 
 LAST = UUID(int=2**128 - 1)
 
@@ -121,6 +122,16 @@ async def test_workers_are_shown_the_ended_ones_too(db: Connection) -> None:
     assert len(await insights.list_workers(db, limit=1)) == 1
 
 
+async def test_the_mode_by_which_a_worker_goes_is_shown_once_it_told(db: Connection) -> None:
+    [worker] = await insights.list_workers(db)
+    assert worker.follows is None
+    account = {"report_no": 0, "slots_busy": 0, "tasks_taken": 0}
+    await workers.beat(db, incarnation(7), **account, follows=Mode.HASH)
+
+    [worker] = await insights.list_workers(db)
+    assert worker.follows is Mode.HASH
+
+
 async def test_what_waits_is_counted_lane_by_lane(db: Connection) -> None:
     await add_tasks(db, 1, 2)
     await add_tasks(db, 3, scheduled_at=NOON + 60 * SECOND)
@@ -199,12 +210,6 @@ async def test_health_tells_what_could_hold_things_up(db: Connection, shared_url
     assert not health.in_recovery
     assert pin is not None
     assert (pin.pid, pin.application_name) == (pinning, "fcs pinner")
-
-
-async def test_supervisors_are_counted_by_their_name(clean: Connection, clean_url: str) -> None:
-    assert await insights.supervisors(clean) == 0
-    async with await connect(clean_url, part="supervisor"):
-        assert await insights.supervisors(clean) == 1
 
 
 async def test_a_pooler_is_noticed_by_who_answers(db: Connection) -> None:

@@ -18,24 +18,30 @@ from tests.database.scene import (
     task_id,
     worker_id,
 )
+from tests.domain.samples import led, unled
 
 from fcs.database import creation, queues, runs, tasks, workers
 from fcs.database.connect import Connection
 from fcs.database.explaining import explain_task
 from fcs.database.runs import Again, Evidence
 from fcs.database.why import look_around
+from fcs.domain.cluster import ClusterView
 from fcs.domain.task import AttemptOutcome, Status
+from fcs.domain.topology import Mode
 from fcs.domain.why import Around, Why, explain
 
+LED = led()
+HASH = unled(mode=Mode.HASH)
 
-async def why(db: Connection, n: int = 1, *, supervisors: int = 1) -> Why:
-    """As `explain_task`, with as many supervisors as the test says."""
+
+async def why(db: Connection, n: int = 1, *, cluster: ClusterView = LED) -> Why:
+    """As `explain_task`, in a cluster that is led as the test says."""
     from fcs.database import insights
 
     task, seen = await insights.find_task(db, task_id(n)), await look_around(db, task_id(n))
     assert task is not None
     assert seen is not None
-    around = Around(*seen, await insights.list_workers(db), supervisors)
+    around = Around(*seen, await insights.list_workers(db), cluster)
     found = explain(task, around)
     assert found.cause
     assert found.remedy
@@ -179,10 +185,19 @@ async def test_no_worker_is_live(db: Connection) -> None:
     assert (await why(db)).code == "no_worker"
 
 
-async def test_no_supervisor_is_connected(db: Connection) -> None:
+async def test_nobody_is_there_to_lead(db: Connection) -> None:
     await add_workers(db, 7)
     await add_tasks(db, 1)
-    assert (await why(db, supervisors=0)).code == "no_supervisor"
+    found = await why(db, cluster=unled())
+    assert found.code == "no_supervisor"
+    assert "fcs work --elect" in found.remedy
+    assert (await explain_task(db, task_id(1))) == found
+
+
+async def test_where_nobody_has_to_lead_nobody_is_missed(db: Connection) -> None:
+    await add_workers(db, 7)
+    await add_tasks(db, 1)
+    assert (await why(db, cluster=HASH)).code == "next"
 
 
 async def test_nothing_is_in_its_way(db: Connection) -> None:
@@ -192,13 +207,14 @@ async def test_nothing_is_in_its_way(db: Connection) -> None:
     await freeze(db, NOON + timedelta(minutes=5))
     found = await why(db)
     assert "due for 5 min" in found.cause
+    assert "leader's log" in found.remedy
     assert "fcs doctor" in found.remedy
 
 
 async def test_what_else_would_hold_it_back_is_said_as_well(db: Connection) -> None:
     await add_tasks(db, 1, scheduled_at=NOON + timedelta(minutes=90))
     await queues.pause(db, "default", by="ann", why="")
-    found = await why(db, supervisors=0)
+    found = await why(db, cluster=unled())
     assert found.code == "scheduled"
     assert [other.code for other in found.also] == ["queue_paused", "no_supervisor", "no_worker"]
 
@@ -210,6 +226,8 @@ async def test_it_was_handed_to_a_worker(db: Connection) -> None:
     found = await why(db)
     assert found.code == "dispatched"
     assert f"worker {worker_id(7)} 2 s ago, which has not begun it yet" in found.cause
+    assert "the leader takes it back" in found.remedy
+    assert "another worker takes it back" in (await why(db, cluster=HASH)).remedy
 
 
 @pytest.mark.parametrize("status", [Status.DISPATCHED, Status.RUNNING])
@@ -220,6 +238,8 @@ async def test_its_worker_is_silent_or_gone(db: Connection, status: Status) -> N
     found = await why(db)
     assert found.code == "worker_lost"
     assert "silent for 4 s" in found.cause
+    assert found.remedy.startswith("The leader ")
+    assert (await why(db, cluster=HASH)).remedy.startswith("Another worker ")
     await db.execute("delete from fcs.workers")
     assert "is gone" in (await why(db)).cause
 

@@ -3,10 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
+from fcs.domain.cluster import Candidates, ClusterView, Leader
 from fcs.domain.facts import Lane, Waiting, WorkerReported, WorkerState
-from fcs.domain.ids import Incarnation, TaskId, WorkerId
+from fcs.domain.ids import Incarnation, NodeId, TaskId, WorkerId
+from fcs.domain.strategy import Strategy
+from fcs.domain.topology import Mode, Part
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -29,6 +35,30 @@ def numbers(tasks: Iterable[Waiting]) -> list[int]:
 
 def incarnation(n: int) -> Incarnation:
     return Incarnation(UUID(int=1_000_000 + n))
+
+
+LEADER = Leader(NodeId(UUID(int=0xA)), Part.SUPERVISOR, "ann", 42, NOON)
+
+
+def led(**changes: Any) -> ClusterView:
+    """A cluster with a leader, as of now."""
+    usual = ClusterView(
+        mode=Mode.ELECTED,
+        strategy=Strategy.RANDOM,
+        changed_at=NOON,
+        term=3,
+        leader=LEADER,
+        expires_in=4.0,
+        candidates=Candidates(supervisors=1),
+    )
+    return replace(usual, **changes)
+
+
+def unled(**changes: Any) -> ClusterView:
+    """A cluster that nobody has ever led, and nobody could."""
+    return led(
+        **{"term": 0, "leader": None, "expires_in": -60.0, "candidates": Candidates(), **changes}
+    )
 
 
 @dataclass

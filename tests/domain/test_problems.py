@@ -6,13 +6,19 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
+from tests.domain.samples import led, unled
 
+from fcs.domain.cluster import ClusterView
 from fcs.domain.facts import Lane
 from fcs.domain.problems import ClusterProblem, find_problems, in_words
+from fcs.domain.topology import Mode
 
 NOON = datetime(2018, 1, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 COUNT_MAX = 1_000
+
+
+LED = led()
 
 
 class Head(NamedTuple):
@@ -48,14 +54,14 @@ def lane(ty: str = "send_mail", queue: str = "default") -> Lane:
 def look(
     *heads: Head,
     workers: Sequence[Row] = (Row(),),
-    supervisors: int = 1,
+    cluster: ClusterView = LED,
     now: datetime = NOON,
     queues: Sequence[Ruled] = (),
 ) -> list[ClusterProblem]:
     return find_problems(
         heads,
         workers,
-        supervisors=supervisors,
+        cluster=cluster,
         now=now,
         lease=5.0,
         count_max=COUNT_MAX,
@@ -90,8 +96,8 @@ def test_all_is_well() -> None:
     assert look(Head(lane()), now=NOON + SECOND) == []
 
 
-def test_idle_cluster_without_anybody_lacks_both() -> None:
-    assert codes(look(workers=[], supervisors=0)) == ["no_supervisor", "no_worker"]
+def test_idle_cluster_without_anybody_lacks_a_worker() -> None:
+    assert codes(look(workers=[], cluster=unled())) == ["no_worker"]
 
 
 @pytest.mark.parametrize("state", ["draining", "lost", "gone"])
@@ -147,7 +153,9 @@ def test_late_task_because_all_slots_are_busy() -> None:
 def test_late_task_although_slots_are_free() -> None:
     [problem] = look(Head(lane()), now=NOON + 60 * SECOND)
     assert "4 of 4 slots" in problem.hint
-    assert "supervisor's log" in problem.hint
+    assert "leader's log" in problem.hint
+    [problem] = look(Head(lane()), now=NOON + 60 * SECOND, cluster=unled(mode=Mode.HASH))
+    assert "workers' logs" in problem.hint
 
 
 def test_only_the_slots_of_able_workers_count_for_a_late_task() -> None:
@@ -166,8 +174,8 @@ def test_the_latest_of_all_lanes_is_told() -> None:
     assert "'b'" in problem.message
 
 
-def test_lateness_is_no_news_without_a_supervisor() -> None:
-    assert codes(look(Head(lane()), supervisors=0, now=NOON + 60 * SECOND)) == ["no_supervisor"]
+def test_lateness_is_no_news_where_nobody_hands_out() -> None:
+    assert codes(look(Head(lane()), cluster=unled(), now=NOON + 60 * SECOND)) == []
 
 
 @pytest.mark.parametrize("state", ["live", "draining"])
@@ -179,6 +187,14 @@ def test_silent_worker_is_named(state: str) -> None:
     assert "ann" in problems[0].hint
 
 
+@pytest.mark.parametrize(
+    ("cluster", "reaper"), [(LED, "the leader"), (unled(mode=Mode.HASH), "another worker")]
+)
+def test_who_will_declare_a_silent_worker_lost_is_said(cluster: ClusterView, reaper: str) -> None:
+    [problem] = look(workers=[Row(silent=4.0)], cluster=cluster)
+    assert f"{reaper} will declare it lost" in problem.hint
+
+
 def test_lost_worker_is_named_and_one_that_left_is_not() -> None:
     problems = look(workers=[Row(), Row(state="lost", silent=90), Row(state="gone", silent=90)])
     assert codes(problems) == ["lost_worker"]
@@ -188,10 +204,10 @@ def test_lost_worker_is_named_and_one_that_left_is_not() -> None:
 def test_every_problem_says_what_to_do() -> None:
     problems = [
         *look(Head(lane("zzz")), Head(lane(queue="q")), workers=[Row(queues=["r"])]),
-        *look(workers=[Row(state="lost", silent=9)], supervisors=0),
+        *look(workers=[Row(state="lost", silent=9)]),
         *look(Head(lane()), workers=[Row(silent=9)], now=NOON + 60 * SECOND),
     ]
-    assert len({problem.code for problem in problems}) == 7
+    assert len({problem.code for problem in problems}) == 6
     assert all(problem.message and problem.hint for problem in problems)
 
 

@@ -6,16 +6,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from fcs.cli import leading
 from fcs.cli.common import Common
 from fcs.cli.output import columns, paint, pairs
 from fcs.cli.queue.form import in_words as limits_in_words
 from fcs.cli.queue.form import paused
 from fcs.cli.text import cut, printable
-from fcs.database import backlog, insights, queues, schedules
+from fcs.database import backlog, cluster, insights, queues, schedules
 from fcs.database.connect import Connection
 from fcs.database.insights import LaneWaiting, WorkerView
 from fcs.database.queues import QueueView
+from fcs.domain.cluster import ClusterView
 from fcs.domain.ids import ENTROPY_BYTES, uuid7
+from fcs.domain.leading_problems import find_leading_problems
 from fcs.domain.problems import ClusterProblem, find_problems, in_words
 from fcs.domain.schedule_problems import find_schedule_problems
 from fcs.domain.task import Status
@@ -28,7 +31,7 @@ _HOUR = timedelta(hours=1)
 
 class Glance(NamedTuple):
     now: datetime
-    supervisors: int
+    cluster: ClusterView
     workers: list[WorkerView]
     waiting: list[LaneWaiting]
     queues: list[QueueView]
@@ -41,15 +44,16 @@ class Glance(NamedTuple):
 async def look(db: Connection, *, lease: float) -> Glance:
     """Look at everything once."""
     now = await backlog.now(db)
-    supervisors = await insights.supervisors(db)
+    led = await cluster.show(db)
     workers = await insights.list_workers(db)
     waiting = await insights.waiting(db, await backlog.lanes(db, limit=LANES_MAX))
     ruled = await queues.look(db, [rules.queue for rules in await queues.rules(db)])
     an_hour_ago = uuid7(round((now - _HOUR).timestamp() * 1_000), bytes(ENTROPY_BYTES))
-    problems = find_problems(
+    problems = [*find_leading_problems(led, workers, now=now)]
+    problems += find_problems(
         waiting,
         workers,
-        supervisors=supervisors,
+        cluster=led,
         now=now,
         lease=lease,
         count_max=insights.COUNT_MAX,
@@ -62,7 +66,7 @@ async def look(db: Connection, *, lease: float) -> Glance:
     )
     return Glance(
         now,
-        supervisors,
+        led,
         workers,
         waiting,
         ruled,
@@ -76,7 +80,7 @@ def document(glance: Glance) -> dict[str, Any]:
     """The glance as programs read it."""
     return {
         "now": glance.now,
-        "supervisors": glance.supervisors,
+        "cluster": msgspec.structs.asdict(glance.cluster),
         "workers": [msgspec.structs.asdict(worker) for worker in glance.workers],
         "waiting": [
             {**head.lane._asdict(), "due": head.due, "scheduled": head.scheduled,
@@ -96,7 +100,7 @@ def show(common: Common, glance: Glance) -> str:
     slots = sum(worker.slots_total for worker in live)
     busy = sum(worker.slots_busy for worker in live)
     counts = [
-        ("supervisor", _count(glance.supervisors, "connected")),
+        *leading.lines(glance.cluster, glance.workers, glance.now),
         ("workers", f"{_count(len(live), 'live')}, {busy} of {slots} slots busy"),
         ("waiting", _waiting(glance.waiting)),
         ("in hand", _by_status(glance.in_hand)),

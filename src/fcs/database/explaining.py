@@ -1,6 +1,6 @@
 """Gathering what explains where a task is: a few bounded statements, and the domain's word."""
 
-from fcs.database import insights, why
+from fcs.database import cluster, insights, why
 from fcs.database.connect import Connection
 from fcs.domain.ids import TaskId
 from fcs.domain.why import Around, Why, explain
@@ -13,5 +13,4 @@ async def explain_task(db: Connection, id: TaskId) -> Why | None:
     if task is None or seen is None:
         return None
     workers = await insights.list_workers(db)
-    supervisors = await insights.supervisors(db)
-    return explain(task, Around(*seen, workers, supervisors))
+    return explain(task, Around(*seen, workers, await cluster.show(db)))

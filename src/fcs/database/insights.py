@@ -24,6 +24,7 @@ from fcs.domain.task import (
     StopLevel,
     TaskView,
 )
+from fcs.domain.topology import Mode
 
 _SQL = load("insights")
 
@@ -38,7 +39,8 @@ ATTEMPTS_MAX = 100
 
 
 class WorkerView(msgspec.Struct, frozen=True):
-    """A worker as people and programs look at it. `silent` is in seconds."""
+    """A worker as people and programs look at it. `silent` is in seconds; the mode that it
+    `follows` is known from its first beat on."""
 
     id: WorkerId
     incarnation: Incarnation
@@ -54,6 +56,7 @@ class WorkerView(msgspec.Struct, frozen=True):
     started_at: datetime
     beat_at: datetime
     silent: float
+    follows: Mode | None
 
 
 class LaneWaiting(NamedTuple):
@@ -158,7 +161,10 @@ async def find_by_prefix(db: Connection, *, low: UUID, high: UUID) -> list[TaskI
 async def list_workers(db: Connection, *, limit: int = 1_000) -> list[WorkerView]:
     """The workers, those that ended lately included."""
     cursor = await db.execute(_SQL["list_workers"], {"limit": limit})
-    return [WorkerView(*row) for row in await cursor.fetchall()]
+    return [
+        WorkerView(*(*columns, Mode(follows) if follows else None))
+        for *columns, follows in await cursor.fetchall()
+    ]
 
 
 async def waiting(db: Connection, lanes: Sequence[Lane]) -> list[LaneWaiting]:
@@ -219,13 +225,6 @@ async def unlogged(db: Connection) -> list[str]:
 async def taken(db: Connection) -> int:
     """How many tasks workers have begun or turned down so far; as fresh as their last beats."""
     row = await (await db.execute(_SQL["taken"])).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-async def supervisors(db: Connection) -> int:
-    """How many supervisors are connected."""
-    row = await (await db.execute(_SQL["supervisors"])).fetchone()
     assert row is not None
     return int(row[0])
 

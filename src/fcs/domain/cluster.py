@@ -6,7 +6,7 @@ of candidates cannot be told apart, so none may seem to be there.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -66,6 +66,11 @@ class ClusterView(msgspec.Struct, frozen=True):
         """Whether somebody leads, or could come to."""
         return self.is_led or self.candidates.in_mode(self.mode) > 0
 
+    @property
+    def is_handed_out(self) -> bool:
+        """Whether somebody hands out tasks: who leads, or is about to; or each worker to itself."""
+        return self.mode is Mode.HASH or self.may_be_led
+
 
 class NodeSeen(Protocol):
     """A worker's row, and the mode by which it goes; none before its first beat."""
@@ -78,10 +83,18 @@ class NodeSeen(Protocol):
     def follows(self) -> Mode | None: ...
 
 
-def behind(nodes: Sequence[NodeSeen], mode: Mode) -> list[UUID]:
+Node = TypeVar("Node", bound=NodeSeen)
+
+
+def behind(nodes: Sequence[Node], mode: Mode) -> list[Node]:
     """Which of the workers that are there still go by another mode."""
     return [
-        node.id
+        node
         for node in nodes
         if node.state in ("live", "draining") and node.follows not in (None, mode)
     ]
+
+
+def reaper_in(mode: Mode) -> str:
+    """Who sees to what others have left behind."""
+    return "another worker" if mode is Mode.HASH else "the leader"

@@ -1,6 +1,6 @@
 """What is wrong with a cluster, in words, each with what to do: drawn from what a glance shows.
 
-The glance is made of what waits, of the workers' rows, and of whether a supervisor is there.
+The glance is made of what waits, of the workers' rows, and of how the cluster is led.
 """
 
 from collections import Counter
@@ -10,7 +10,9 @@ from difflib import get_close_matches
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from fcs.domain.cluster import ClusterView, reaper_in
 from fcs.domain.facts import Lane
+from fcs.domain.topology import Mode
 
 LATE_AFTER = 30.0
 """Seconds that a due task may wait before that is worth a word."""
@@ -78,7 +80,7 @@ def find_problems(
     waiting: Sequence[WaitingLane],
     workers: Sequence[WorkerSeen],
     *,
-    supervisors: int,
+    cluster: ClusterView,
     now: datetime,
     lease: float,
     count_max: int,
@@ -89,27 +91,18 @@ def find_problems(
     `now` is the database's time. A count of `count_max` means that many or more.
     """
     live = [worker for worker in workers if worker.state == "live"]
-    problems = [*_without_supervisor(supervisors), *_without_worker(live)]
+    problems = [*_without_worker(live)]
     if live:
         problems += _unknown_types(waiting, live, count_max)
         problems += _unserved_queues(waiting, live, count_max)
         # Who waits in a paused or limited queue waits because somebody wanted it so.
         meant = {queue.name for queue in queues}
         others = [head for head in waiting if head.lane.queue not in meant]
-        problems += _late(others, live, now) if supervisors else []
+        problems += _late(others, live, cluster.mode, now) if cluster.is_handed_out else []
     problems += _paused(queues, now, count_max)
-    problems += _silent(workers, lease)
+    problems += _silent(workers, lease, reaper_in(cluster.mode))
     problems += _lost(workers)
     return problems
-
-
-def _without_supervisor(supervisors: int) -> Iterator[ClusterProblem]:
-    if not supervisors:
-        yield ClusterProblem(
-            "no_supervisor",
-            "no supervisor is connected, so no task is handed out",
-            "Start one:  fcs supervise --database URL",
-        )
 
 
 def _without_worker(live: Sequence[WorkerSeen]) -> Iterator[ClusterProblem]:
@@ -159,7 +152,7 @@ def _unserved_queues(
 
 
 def _late(
-    waiting: Sequence[WaitingLane], live: Sequence[WorkerSeen], now: datetime
+    waiting: Sequence[WaitingLane], live: Sequence[WorkerSeen], mode: Mode, now: datetime
 ) -> Iterator[ClusterProblem]:
     heads = [head for head in waiting if head.oldest_due_at and able(head.lane, live)]
     oldest = min(heads, key=_oldest_due_at, default=None)
@@ -175,7 +168,7 @@ def _late(
         "late",
         f"a task of type {oldest.lane.ty!r} in queue {oldest.lane.queue!r} has been due for"
         f" {in_words(late)}",
-        f"{free} of {slots} slots for it look free: see the supervisor's log, and `fcs doctor`."
+        f"{free} of {slots} slots for it look free: see {log_in(mode)}, and `fcs doctor`."
         if free > 0
         else f"All {slots} slots for it are busy: start more workers, or give them more --slots.",
     )
@@ -196,7 +189,7 @@ def _paused(queues: Sequence[QueueSeen], now: datetime, count_max: int) -> Itera
         )
 
 
-def _silent(workers: Sequence[WorkerSeen], lease: float) -> Iterator[ClusterProblem]:
+def _silent(workers: Sequence[WorkerSeen], lease: float, reaper: str) -> Iterator[ClusterProblem]:
     for worker in workers:
         if worker.state not in ("live", "draining") or worker.silent < SILENT_SHARE * lease:
             continue
@@ -204,8 +197,8 @@ def _silent(workers: Sequence[WorkerSeen], lease: float) -> Iterator[ClusterProb
             "silent_worker",
             f"worker {worker.id} has been silent for {in_words(worker.silent)};"
             f" its lease is {in_words(lease)}",
-            f"See whether it still runs on {worker.host or 'its machine'}; a supervisor will"
-            " declare it lost.",
+            f"See whether it still runs on {worker.host or 'its machine'}; {reaper} will declare it"
+            " lost.",
         )
 
 
@@ -218,6 +211,11 @@ def _lost(workers: Sequence[WorkerSeen]) -> Iterator[ClusterProblem]:
                 f"See its log on {worker.host or 'its machine'}, and"
                 " `fcs task list --status interrupted` for what it was running.",
             )
+
+
+def log_in(mode: Mode) -> str:
+    """Where those who hand out tasks say how it goes."""
+    return "the workers' logs" if mode is Mode.HASH else "the leader's log"
 
 
 def in_words(seconds: float) -> str:

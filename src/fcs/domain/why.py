@@ -10,14 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
+from fcs.domain.cluster import ClusterView, reaper_in
 from fcs.domain.facts import Lane
 from fcs.domain.ids import TaskId
+from fcs.domain.leading_problems import without_leader
 from fcs.domain.problems import (
     LATE_AFTER,
     WorkerSeen,
     able,
     did_you_mean,
     in_words,
+    log_in,
     queues_of,
     types_of,
 )
@@ -61,7 +64,7 @@ class Around(msgspec.Struct, frozen=True):
     needs: SomeTasks
     queue: QueueSeen
     workers: Sequence[WorkerSeen]
-    supervisors: int
+    cluster: ClusterView
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -109,7 +112,7 @@ def _waits(task: TaskView, around: Around) -> Iterator[Cause]:
         *_needing(around),
         *_not_due(task, around),
         *_paused(task, around),
-        *_without_supervisor(around),
+        *_without_leader(around),
         *_without_worker(task, around),
         *_limited(task, around),
     ]
@@ -170,13 +173,11 @@ def _paused(task: TaskView, around: Around) -> Iterator[Cause]:
     )  # fmt: skip
 
 
-def _without_supervisor(around: Around) -> Iterator[Cause]:
-    if not around.supervisors:
-        yield Cause(
-            "no_supervisor",
-            "no supervisor is connected, so no task is handed out",
-            "Start one:  fcs supervise --database URL",
-        )
+def _without_leader(around: Around) -> Iterator[Cause]:
+    cluster = around.cluster
+    problem = without_leader(cluster)
+    if problem is not None:
+        yield Cause(*problem, {"mode": cluster.mode, "term": cluster.term})
 
 
 def _without_worker(task: TaskView, around: Around) -> Iterator[Cause]:
@@ -260,7 +261,7 @@ def _waits_for_its_turn(task: TaskView, around: Around) -> Cause:
         f" free, so it is about to be handed out{ahead}",
         "Look again in a moment."
         if late < LATE_AFTER
-        else "That takes too long: see the supervisor's log, and `fcs doctor`.",
+        else f"That takes too long: see {log_in(around.cluster.mode)}, and `fcs doctor`.",
         details,
     )
 
@@ -281,17 +282,18 @@ def _rate(task: TaskView, queue: QueueSeen) -> float | None:
 def _is_on_its_way(task: TaskView, around: Around) -> Cause:
     since = in_words((around.now - task.updated_at).total_seconds())
     details: dict[str, Any] = {"worker_id": task.worker_id, "since": task.updated_at}
+    reaper = reaper_in(around.cluster.mode)
     if silent := _silent(task, around):
         return _lost(
             f"it was handed to worker {task.worker_id} {since} ago, which",
             silent,
-            "A supervisor takes it back, and another worker gets it.",
+            f"{_capital(reaper)} takes it back, and it runs elsewhere.",
             details,
         )
     return Cause(
         "dispatched",
         f"it was handed to worker {task.worker_id} {since} ago, which has not begun it yet",
-        "It begins in a moment; if not, a supervisor takes it back after 10 s.",
+        f"It begins in a moment; if not, {reaper} takes it back.",
         details,
     )
 
@@ -313,8 +315,8 @@ def _troubles(
         yield _lost(
             f"{runs}, which",
             silent,
-            "A supervisor declares the worker lost, and the task interrupted (or retried, where it"
-            " asked for that).",
+            f"{_capital(reaper_in(around.cluster.mode))} declares the worker lost, and the task"
+            " interrupted (or retried, where it asked for that).",
             details,
         )
     if task.cancel is not None:
@@ -383,3 +385,7 @@ def _able(task: TaskView, around: Around) -> list[WorkerSeen]:
 
 def _moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%SZ}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

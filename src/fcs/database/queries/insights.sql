@@ -162,7 +162,8 @@ order by id
          listen,
          started_at,
          beat_at,
-         greatest(0, extract(epoch from fcs.now() - beat_at))::float as silent
+         greatest(0, extract(epoch from fcs.now() - beat_at))::float as silent,
+         follows::text
     from fcs.workers
 order by state, started_at, id
    limit %(limit)s;
@@ -270,21 +271,6 @@ select count(*)::int as tasks,
 -- How many tasks the workers that are there have begun or turned down, by their own accounts.
 select coalesce(sum(tasks_taken), 0)::bigint
   from fcs.workers;
-
--- name: supervisors
--- How many processes lead or could lead, as far as can be seen: behind a pooler the lease alone
--- tells. Where nobody needs to lead it is as if somebody did.
-select greatest(
-           (
-               select count(*)::int
-                 from pg_stat_activity
-                where datname = current_database()
-                  and application_name = 'fcs candidate'
-           ),
-           (node is not null and expires_at > fcs.now())::int,
-           (mode = 'hash')::int
-       )
-  from fcs.leadership, fcs.cluster;
 
 -- name: pin
 -- Who holds the oldest snapshot, which keeps dead rows from being removed; `age` in seconds.
