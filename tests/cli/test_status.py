@@ -86,7 +86,7 @@ async def test_whoever_goes_by_an_old_mode_is_named(fcs: Fcs, db: Connection, ro
     rows.execute("update fcs.cluster set mode = 'hash', changed_at = fcs.now() - interval '1 h'")
 
     said = await in_thread(fcs, "status")
-    assert f"1 worker, 60 min after the change: {id} (elected)" in said.out
+    assert f"{id} (elected)" in said.out
     assert f"1 still goes by an old one: worker {id}" in said.out
     said = await in_thread(fcs, "workers")
     assert "FOLLOWS" in said.out

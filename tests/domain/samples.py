@@ -41,8 +41,9 @@ LEADER = Leader(NodeId(UUID(int=0xA)), Part.SUPERVISOR, "ann", 42, NOON)
 
 
 def led(**changes: Any) -> ClusterView:
-    """A cluster with a leader, as of now."""
+    """A cluster with a leader, a minute after its mode was changed."""
     usual = ClusterView(
+        now=NOON + 60 * SECOND,
         mode=Mode.ELECTED,
         strategy=Strategy.RANDOM,
         changed_at=NOON,

@@ -23,9 +23,8 @@ class Node(NamedTuple):
     follows: Mode | None = Mode.ELECTED
 
 
-def look(cluster: ClusterView, *nodes: Node, seconds: float = 60) -> Sequence[ClusterProblem]:
-    """So many seconds after the mode was changed."""
-    return [*find_leading_problems(cluster, nodes, now=NOON + seconds * SECOND)]
+def look(cluster: ClusterView, *nodes: Node) -> Sequence[ClusterProblem]:
+    return [*find_leading_problems(cluster, nodes)]
 
 
 def code(cluster: ClusterView) -> str | None:
@@ -62,6 +61,13 @@ def test_who_led_last_is_named_where_nobody_is_left() -> None:
     assert f"{LEADER}, has been silent for 60 s" in problem.message
 
 
+def test_who_is_about_to_give_up_the_lead_is_not_called_silent() -> None:
+    worker = replace(LEADER, part=Part.ELECTABLE_WORKER)
+    problem = without_leader(led(mode=Mode.DEDICATED, leader=worker, candidates=WORKERS))
+    assert problem is not None
+    assert "silent" not in problem.message
+
+
 def test_candidates_count_that_may_lead_in_this_mode() -> None:
     assert code(unled(mode=Mode.DEDICATED, candidates=WORKERS)) == "no_supervisor"
     assert code(unled(mode=Mode.DEDICATED, candidates=BOTH)) == "no_leader"
@@ -73,6 +79,13 @@ def test_a_vacancy_is_news_when_it_takes_too_long() -> None:
     assert code(led(expires_in=-11.0)) == "leader_silent"
     assert code(led(leader=None, expires_in=-9.0)) is None
     assert code(led(leader=None, expires_in=-11.0)) == "no_leader"
+
+
+def test_before_the_mode_was_changed_nobody_had_to_lead() -> None:
+    changed = led(leader=None, expires_in=-3_600.0, now=NOON + SECOND)
+    assert code(changed) is None
+    [problem] = look(led(leader=None, expires_in=-3_600.0))
+    assert "nobody has led for 60 s" in problem.message
 
 
 def test_a_silent_leader_is_named_and_since_when() -> None:
@@ -91,8 +104,8 @@ def test_nodes_that_still_go_by_another_mode_are_named() -> None:
 
 def test_a_change_takes_a_moment() -> None:
     late = Node(follows=Mode.HASH)
-    assert look(led(), late, seconds=9) == []
-    assert len(look(led(), late, seconds=11)) == 1
+    assert look(led(now=NOON + 9 * SECOND), late) == []
+    assert len(look(led(now=NOON + 11 * SECOND), late)) == 1
 
 
 def test_who_has_ended_or_told_nothing_yet_is_not_behind() -> None:

@@ -8,10 +8,10 @@ import msgspec
 
 from fcs.cli import leading
 from fcs.cli.common import Common
-from fcs.cli.output import columns, paint, pairs
+from fcs.cli.output import columns, pairs
 from fcs.cli.queue.form import in_words as limits_in_words
 from fcs.cli.queue.form import paused
-from fcs.cli.text import cut, printable
+from fcs.cli.text import cut
 from fcs.database import backlog, cluster, insights, queues, schedules
 from fcs.database.connect import Connection
 from fcs.database.insights import LaneWaiting, WorkerView
@@ -43,13 +43,13 @@ class Glance(NamedTuple):
 
 async def look(db: Connection, *, lease: float) -> Glance:
     """Look at everything once."""
-    now = await backlog.now(db)
     led = await cluster.show(db)
+    now = led.now
     workers = await insights.list_workers(db)
     waiting = await insights.waiting(db, await backlog.lanes(db, limit=LANES_MAX))
     ruled = await queues.look(db, [rules.queue for rules in await queues.rules(db)])
     an_hour_ago = uuid7(round((now - _HOUR).timestamp() * 1_000), bytes(ENTROPY_BYTES))
-    problems = [*find_leading_problems(led, workers, now=now)]
+    problems = [*find_leading_problems(led, workers)]
     problems += find_problems(
         waiting,
         workers,
@@ -80,7 +80,7 @@ def document(glance: Glance) -> dict[str, Any]:
     """The glance as programs read it."""
     return {
         "now": glance.now,
-        "cluster": msgspec.structs.asdict(glance.cluster),
+        "cluster": glance.cluster,
         "workers": [msgspec.structs.asdict(worker) for worker in glance.workers],
         "waiting": [
             {**head.lane._asdict(), "due": head.due, "scheduled": head.scheduled,
@@ -90,7 +90,7 @@ def document(glance: Glance) -> dict[str, Any]:
         "queues": [msgspec.structs.asdict(queue) for queue in glance.queues],
         "in_hand": glance.in_hand,
         "last_hour": glance.last_hour,
-        "problems": [problem._asdict() for problem in glance.problems],
+        "problems": glance.problems,
     }  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def show(common: Common, glance: Glance) -> str:
     slots = sum(worker.slots_total for worker in live)
     busy = sum(worker.slots_busy for worker in live)
     counts = [
-        *leading.lines(glance.cluster, glance.workers, glance.now),
+        *leading.lines(glance.cluster, glance.workers),
         ("workers", f"{_count(len(live), 'live')}, {busy} of {slots} slots busy"),
         ("waiting", _waiting(glance.waiting)),
         ("in hand", _by_status(glance.in_hand)),
@@ -109,7 +109,7 @@ def show(common: Common, glance: Glance) -> str:
     parts = [pairs([*counts, *_rules(glance.queues)])]
     if glance.waiting:
         parts.append(_lanes(glance.waiting, glance.now))
-    parts.append(_problems(common, glance.problems))
+    parts.append(leading.problems(common, glance.problems))
     return "\n\n".join(parts)
 
 
@@ -145,16 +145,6 @@ def _lanes(waiting: Sequence[LaneWaiting], now: datetime) -> str:
     )
     more = len(waiting) - LANES_SHOWN
     return f"{table}\n… and {more} lanes more" if more > 0 else table
-
-
-def _problems(common: Common, problems: Sequence[ClusterProblem]) -> str:
-    if not problems:
-        return paint(common, "All is well.", "green")
-    return "\n".join(
-        f"{paint(common, 'problem:', 'red')} {printable(problem.message)}\n"
-        f"         {printable(problem.hint)}"
-        for problem in problems
-    )
 
 
 def _waiting(waiting: Sequence[LaneWaiting]) -> str:

@@ -1,27 +1,70 @@
 """How the cluster is led, as the verbs write it."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
-from fcs.cli.text import moment
-from fcs.database.insights import WorkerView
-from fcs.domain.cluster import Candidates, ClusterView, behind
-from fcs.domain.problems import in_words
+from fcs.cli.common import Common
+from fcs.cli.output import paint, pairs, say
+from fcs.cli.text import moment, printable
+from fcs.database.topology import Change, ClusterReport
+from fcs.domain.cluster import Candidates, ClusterView, NodeSeen, behind
+from fcs.domain.problems import ClusterProblem, in_words
 from fcs.domain.topology import Mode
 
-WORKERS_SHOWN: Final = 5
+NODES_SHOWN: Final = 5
+
+_WHAT_FOLLOWS: Final = {
+    Mode.DEDICATED: "One of the processes of `fcs supervise` leads, the others stand by; workers"
+    " do not lead.",
+    Mode.ELECTED: "One of the processes of `fcs supervise` and of the workers with --elect leads;"
+    " the others stand by.",
+    Mode.HASH: "Nobody leads: each worker hands out to itself. Priorities count within its share,"
+    " and no queue can be limited.",
+}
 
 
-def lines(
-    cluster: ClusterView, workers: Sequence[WorkerView], now: datetime
-) -> list[tuple[str, object]]:
+def show(common: Common, report: ClusterReport) -> str:
+    """Everything about how the cluster is led."""
+    told = [*lines(report, report.nodes), ("since", moment(report.changed_at))]
+    return f"{pairs(told)}\n\n{problems(common, report.problems)}"
+
+
+def tell(change: Change) -> str:
+    """What was, what is, and what follows from it."""
+    before, after = change.before, change.after
+    said = [
+        f"the {name} was {was}, and is {now} now"
+        for name, was, now in zip(after._fields, before, after, strict=True)
+        if was != now
+    ]
+    same = f"nothing has changed: the mode is {after.mode}, and the strategy {after.strategy}"
+    return "\n".join([*(said or [same]), _WHAT_FOLLOWS[after.mode]])
+
+
+def warn(common: Common, report: ClusterReport) -> None:
+    """Talk of what is wrong with how it is led now."""
+    for problem in report.problems:
+        say(common, f"warning: {printable(problem.message)}\n         {printable(problem.hint)}")
+
+
+def problems(common: Common, found: Sequence[ClusterProblem]) -> str:
+    """What is wrong, each with what to do."""
+    if not found:
+        return paint(common, "All is well.", "green")
+    return "\n".join(
+        f"{paint(common, 'problem:', 'red')} {printable(problem.message)}\n"
+        f"         {printable(problem.hint)}"
+        for problem in found
+    )
+
+
+def lines(cluster: ClusterView, nodes: Sequence[NodeSeen]) -> list[tuple[str, object]]:
     """The mode, who leads, who else could, and who has not taken the mode on yet."""
     return [
         ("mode", _mode(cluster)),
         ("leader", _leader(cluster)),
         ("candidates", _candidates(cluster.candidates)),
-        ("old mode", _behind(cluster, workers, now)),
+        ("old mode", _behind(nodes, cluster.mode)),
     ]
 
 
@@ -33,11 +76,13 @@ def _mode(cluster: ClusterView) -> str:
 
 def _leader(cluster: ClusterView) -> str:
     leader, term = cluster.leader, f"term {cluster.term}"
-    if leader is None or (cluster.mode is Mode.HASH and not cluster.is_led):
-        return "nobody"
-    if not cluster.is_led:
+    if leader and cluster.is_led:
+        return f"{leader}, {term} since {moment(leader.since)}"
+    if cluster.holder:
+        return f"{leader}, {term}, until it hears of the mode"
+    if leader and cluster.mode is not Mode.HASH:
         return f"nobody; {leader}, held {term} until {in_words(-cluster.expires_in)} ago"
-    return f"{leader}, {term} since {moment(leader.since)}"
+    return "nobody"
 
 
 def _candidates(connected: Candidates) -> str:
@@ -48,13 +93,9 @@ def _candidates(connected: Candidates) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none seen"
 
 
-def _behind(cluster: ClusterView, workers: Sequence[WorkerView], now: datetime) -> str:
+def _behind(nodes: Sequence[NodeSeen], mode: Mode) -> str:
     """Empty when all go by the mode of the cluster."""
-    late = behind(workers, cluster.mode)
-    if not late:
-        return ""
-    named = ", ".join(f"{worker.id} ({worker.follows})" for worker in late[:WORKERS_SHOWN])
-    more = ", …" if len(late) > WORKERS_SHOWN else ""
-    since = in_words((now - cluster.changed_at).total_seconds())
-    count = "1 worker" if len(late) == 1 else f"{len(late)} workers"
-    return f"{count}, {since} after the change: {named}{more}"
+    late = behind(nodes, mode)
+    named = ", ".join(f"{node.id} ({node.follows})" for node in late[:NODES_SHOWN])
+    more = f" and {len(late) - NODES_SHOWN} more" if len(late) > NODES_SHOWN else ""
+    return named and f"{named}{more}"

@@ -19,6 +19,7 @@ VERBS = {
     "schedule": "Create tasks again and again, by the rules of cron.",
     "why": "Say why a task is not running, and what would change that.",
     "queue": "Pause and limit queues.",
+    "mode": "Show or change who hands out the tasks.",
     "status": "Show the cluster at a glance, and what is wrong with it.",
     "workers": "List the workers.",
     "queues": "List the queues.",

@@ -34,15 +34,16 @@ async def show(db: Connection) -> ClusterView:
             hint="insert into fcs.cluster default values on conflict do nothing; and the same for"
             " fcs.leadership.",
         )
-    mode, strategy, changed_at, term, expires_in, supervisors, electable, node, part, *whom = row
+    now, mode, strategy, changed_at, term, expires_in, *counts, node, part, host, pid, since = row
     return ClusterView(
+        now,
         Mode(mode),
         Strategy(strategy),
         changed_at,
         term,
-        None if node is None else Leader(NodeId(node), Part(part), *whom),
+        None if node is None else Leader(NodeId(node), Part(part), host, pid, since),
         expires_in,
-        Candidates(supervisors, electable),
+        Candidates(*counts),
     )
 
 

@@ -6,10 +6,16 @@ Each may be sent twice.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from fcs.database import cluster, queues
+import msgspec
+
+from fcs.database import cluster, insights, queues
 from fcs.database.cluster import Led
 from fcs.database.connect import Connection
+from fcs.domain.cluster import ClusterView
 from fcs.domain.errors import LimitsNeedLeader
+from fcs.domain.ids import WorkerId
+from fcs.domain.leading_problems import find_leading_problems
+from fcs.domain.problems import ClusterProblem
 from fcs.domain.strategy import Strategy
 from fcs.domain.topology import Mode
 
@@ -19,6 +25,35 @@ NAMES_SHOWN = 5
 class Change(NamedTuple):
     before: Led
     after: Led
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """A worker that is there, and the mode by which it goes as of its last beat."""
+
+    id: WorkerId
+    state: str
+    host: str
+    pid: int
+    follows: Mode | None
+
+
+class ClusterReport(ClusterView, frozen=True):
+    """How the cluster is led, who goes along, and what is wrong with that."""
+
+    nodes: list[NodeView]
+    problems: list[ClusterProblem]
+
+
+async def look(db: Connection) -> ClusterReport:
+    """Look at everything that there is to how the cluster is led."""
+    view = await cluster.show(db)
+    nodes = [
+        NodeView(worker.id, worker.state, worker.host, worker.pid, worker.follows)
+        for worker in await insights.list_workers(db)
+        if worker.state in ("live", "draining")
+    ]
+    problems = list(find_leading_problems(view, nodes))
+    return ClusterReport(**msgspec.structs.asdict(view), nodes=nodes, problems=problems)
 
 
 async def change(

@@ -46,9 +46,11 @@ class Candidates(msgspec.Struct, frozen=True):
 
 
 class ClusterView(msgspec.Struct, frozen=True):
-    """`changed_at` is since when the mode is this one. The lease of the term runs for `expires_in`
-    seconds more, or ended so long ago; a term that was given up has no leader."""
+    """`now` is the database's time, `changed_at` since when the mode is this one. The lease of the
+    term runs for `expires_in` seconds more, or ended so long ago; a term that was given up has no
+    leader."""
 
+    now: datetime
     mode: Mode
     strategy: Strategy
     changed_at: datetime
@@ -58,8 +60,24 @@ class ClusterView(msgspec.Struct, frozen=True):
     candidates: Candidates
 
     @property
+    def holder(self) -> Leader | None:
+        """Whose lease runs, though he may have to give it up in this mode."""
+        return self.leader if self.expires_in > 0 else None
+
+    @property
     def is_led(self) -> bool:
-        return self.leader is not None and self.expires_in > 0
+        """Whether somebody leads who may."""
+        return self.holder is not None and is_candidate(self.holder.part, self.mode)
+
+    @property
+    def mode_for(self) -> float:
+        """For how many seconds the mode has been this one."""
+        return (self.now - self.changed_at).total_seconds()
+
+    @property
+    def vacant_for(self) -> float:
+        """For how many seconds candidates could have seen that nobody leads, if that is so."""
+        return min(-self.expires_in, self.mode_for)
 
     @property
     def may_be_led(self) -> bool:

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from difflib import get_close_matches
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import UUID
+
+import msgspec
 
 from fcs.domain.cluster import ClusterView, reaper_in
 from fcs.domain.facts import Lane
@@ -21,7 +23,7 @@ SILENT_SHARE = 0.6
 """The share of its lease after which a silent worker is worth a word."""
 
 
-class ClusterProblem(NamedTuple):
+class ClusterProblem(msgspec.Struct, frozen=True):
     code: str
     message: str
     hint: str

@@ -177,7 +177,8 @@ def _without_leader(around: Around) -> Iterator[Cause]:
     cluster = around.cluster
     problem = without_leader(cluster)
     if problem is not None:
-        yield Cause(*problem, {"mode": cluster.mode, "term": cluster.term})
+        details = {"mode": cluster.mode, "term": cluster.term}
+        yield Cause(problem.code, problem.message, problem.hint, details)
 
 
 def _without_worker(task: TaskView, around: Around) -> Iterator[Cause]:

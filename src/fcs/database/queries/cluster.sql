@@ -3,7 +3,8 @@
 -- name: show
 -- The mode, the term and who holds it, and how many candidates are connected: their sessions go by
 -- the names that are given here.
-select mode::text,
+select fcs.now(),
+       mode::text,
        strategy::text,
        changed_at,
        term,
