@@ -133,3 +133,10 @@ def test_of_many_a_few_are_named() -> None:
     [problem] = look(led(), *nodes)
     assert "9 still go by an old one" in problem.message
     assert problem.message.count("worker ") == 5
+
+
+def test_in_short_it_is_said_who_leads_and_not_where() -> None:
+    assert led().in_short() == f"mode elected, term 3: supervisor {LEADER.node} leads"
+    assert unled().in_short() == "mode elected, term 0: nobody leads"
+    assert led(expires_in=-1.0).in_short() == "mode elected, term 3: nobody leads"
+    assert led(mode=Mode.HASH).in_short() == "mode hash"

@@ -403,7 +403,7 @@ async def test_the_description_names_paths_and_methods_that_exist(service: Servi
     description = (await service.client.get("/openapi.json")).json()
     for path, item in description["paths"].items():
         methods = {method.upper() for method in item if method != "parameters"}
-        answer = await service.client.request("PUT", path.replace("{id}", "x"))
+        answer = await service.client.request("OPTIONS", path.replace("{id}", "x"))
         assert_problem(answer, 405, "method_not_allowed")
         assert set(answer.headers["allow"].split(", ")) - {"HEAD"} == methods
 

@@ -84,6 +84,13 @@ class ClusterView(msgspec.Struct, frozen=True):
         """Whether somebody leads, or could come to."""
         return self.is_led or self.candidates.in_mode(self.mode) > 0
 
+    def in_short(self) -> str:
+        """The mode, and who leads: no place where anything could be reached."""
+        if self.mode is Mode.HASH:
+            return f"mode {self.mode}"
+        leads = f"{self.holder.part} {self.holder.node} leads" if self.holder else "nobody leads"
+        return f"mode {self.mode}, term {self.term}: {leads}"
+
     @property
     def is_handed_out(self) -> bool:
         """Whether somebody hands out tasks: who leads, or is about to; or each worker to itself."""

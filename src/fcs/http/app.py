@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from fcs.domain.ids import TaskId
 from fcs.http.acts import Acts
+from fcs.http.cluster import Cluster
 from fcs.http.docs import POLICY, STYLE, render
 from fcs.http.door import Door
 from fcs.http.guard import Guard
@@ -45,6 +46,7 @@ def create_app(
     acts = Acts(store=store, new_id=new_id, body_bytes_max=body_bytes_max)
     timed = Schedules(registry=registry, store=store, new_id=new_id, body_bytes_max=body_bytes_max)
     queues = Queues(store=store, body_bytes_max=body_bytes_max)
+    cluster = Cluster(store=store, body_bytes_max=body_bytes_max)
     health = Health(checks)
     description = describe(registry, version=version)
     page = render(description)
@@ -72,6 +74,7 @@ def create_app(
         Route("/queues/{name}/pause", Resource(POST=queues.pause)),
         Route("/queues/{name}/resume", Resource(POST=queues.resume)),
         Route("/queues/{name}/depth", Resource(GET=queues.depth)),
+        Route("/cluster", Resource(GET=cluster.find, PUT=cluster.change)),
         Route("/workers", Resource(GET=_workers(store))),
         Route("/healthz", Resource(GET=health.live)),
         Route("/readyz", Resource(GET=health.ready)),

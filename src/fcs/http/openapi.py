@@ -8,6 +8,8 @@ from fcs.domain.keys import LENGTH_MAX
 from fcs.domain.task import Attempt
 from fcs.domain.why import Why
 from fcs.http.acts import BulkAnswer, BulkDocument, CancelDocument
+from fcs.http.cluster_openapi import RECORDS as CLUSTER_RECORDS
+from fcs.http.cluster_openapi import cluster_paths
 from fcs.http.keys import KEY_HEADER, REPLAYED_HEADER
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
 from fcs.http.query import FindQuery, TaskQuery
@@ -24,7 +26,7 @@ from fcs.registry.signature import DISCRIMINATOR
 _RECORDS = (
     NewTaskDocument, CreatedDocument, TaskDocument, FullTaskDocument, WorkerView, Attempt,
     CancelDocument, BulkDocument, BulkAnswer, Why, ProblemDocument, TaskQuery, FindQuery,
-    *SCHEDULE_RECORDS, *QUEUE_RECORDS,
+    *SCHEDULE_RECORDS, *QUEUE_RECORDS, *CLUSTER_RECORDS,
 )  # fmt: skip
 
 _ID = {
@@ -57,6 +59,7 @@ _VERBOSE = {
 def describe(registry: Registry, *, version: str) -> dict[str, Any]:
     """The whole description, ready to be written as JSON."""
     kinds, every, parts = components(registry, _RECORDS)
+    every, led = every[: -len(CLUSTER_RECORDS)], every[-len(CLUSTER_RECORDS) :]
     every, queued = every[: -len(QUEUE_RECORDS)], every[-len(QUEUE_RECORDS) :]
     records, scheduled = every[: -len(SCHEDULE_RECORDS)], every[-len(SCHEDULE_RECORDS) :]
     pause = scheduled[SCHEDULE_RECORDS.index(PauseDocument)]
@@ -80,7 +83,8 @@ def describe(registry: Registry, *, version: str) -> dict[str, Any]:
         | _acts(full=full, cancel=cancel, bulk=bulk, bulk_answer=bulk_answer)
         | _questions(attempt=attempt, why=why)
         | schedule_paths(scheduled, created)
-        | queue_paths(queued, pause),
+        | queue_paths(queued, pause)
+        | cluster_paths(led),
         "components": {
             "schemas": parts,
             "responses": {"Problem": _answer("A problem", problem, MEDIA_TYPE)},

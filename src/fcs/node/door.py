@@ -10,6 +10,7 @@ import msgspec
 
 from fcs import __version__, http
 from fcs.client.ids import new_task_id
+from fcs.database import cluster
 from fcs.database.writer import Writer
 from fcs.http import Check, Store, Tokens, check_listen
 from fcs.registry import Registry
@@ -82,8 +83,8 @@ class Door:
         await self._store.close()
 
     async def _check_database(self) -> Check:
-        await self._store.list_workers()
-        return Check(ok=True)
+        seen = await self._store.ask(cluster.show)
+        return Check(ok=True, detail=seen.in_short())
 
     async def _check_worker(self) -> Check:
         if self.worker is None:
