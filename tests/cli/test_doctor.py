@@ -8,13 +8,15 @@ from typing import Any
 import psycopg
 import pytest
 from tests.cli.said import Fcs
+from tests.domain.samples import led, unled
 
 from fcs.cli.findings import Facts, Finding, exit_code, judge
 from fcs.database.connect import Connection
 from fcs.database.insights import Health, Pin
 from fcs.database.mail import listen
 from fcs.database.migrate import migrate
-from fcs.domain.errors import SchemaOutdated
+from fcs.domain.errors import FcsError, SchemaOutdated
+from fcs.domain.topology import Mode
 from fcs.embedded import Postgres
 
 NOON = datetime(2018, 1, 1, 12, 0, tzinfo=UTC)
@@ -42,6 +44,8 @@ HEALTHY = Facts(
     is_direct=True,
     ring_seconds=0.001,
     overripe=-3_600.0,
+    cluster=led(),
+    leader_lease=5.0,
 )
 
 
@@ -84,6 +88,16 @@ def healthy_but(**changes: Any) -> dict[str, Any]:
         ({"overripe": None}, {}),
         ({"overripe": 47 * 3_600.0}, {}),
         ({"overripe": 49 * 3_600.0}, {"retention": "warn"}),
+        ({"cluster": None}, {}),
+        ({"cluster": FcsError("a row is gone", hint="insert it")}, {"leader": "fail"}),
+        ({"cluster": unled()}, {}),
+        ({"cluster": unled(term=3)}, {"leader": "warn"}),
+        ({"cluster": unled(term=3, mode=Mode.HASH)}, {}),
+        ({"cluster": led(expires_in=-60.0)}, {"leader": "warn"}),
+        ({"cluster": led(expires_in=6.5)}, {"leader's lease": "warn"}),
+        ({"cluster": led(expires_in=5.5)}, {}),
+        ({"cluster": led(expires_in=0.9)}, {"leader's lease": "warn"}),
+        ({"cluster": led(expires_in=1.1)}, {}),
         (healthy_but(notification_queue=0.2), {"notification queue": "warn"}),
         (healthy_but(notification_queue=0.6), {"notification queue": "fail"}),
         (healthy_but(in_recovery=True), {"writable": "fail", "notifications": "fail"}),
@@ -143,6 +157,13 @@ def test_unlogged_table_is_found(fcs: Fcs, rows: psycopg.Connection[tuple[Any, .
     said = fcs("doctor")
     assert said.code == 2
     assert "late_reports" in said.out
+
+
+def test_a_lost_row_is_found(fcs: Fcs, rows: psycopg.Connection[tuple[Any, ...]]) -> None:
+    rows.execute("delete from fcs.leadership")
+    said = fcs("doctor")
+    assert said.code == 2
+    assert "insert into fcs.cluster default values" in said.out
 
 
 @pytest.mark.xdist_group("careful")

@@ -26,7 +26,7 @@ def command(common: Common) -> int:
 
     url = database_url(common, os.environ)
     try:
-        seen = judge(run_async(examine(url, read_settings(os.environ).keep)))
+        seen = judge(run_async(examine(url, read_settings(os.environ))))
     except DatabaseUnavailable as error:
         findings = [Finding("reachable", "fail", str(error), error.hint)]
     else:

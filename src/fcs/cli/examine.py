@@ -6,20 +6,22 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from fcs.cli.findings import Facts
-from fcs.database import backlog, insights, retention
+from fcs.database import backlog, cluster, insights, retention
 from fcs.database.connect import Connection, connect
 from fcs.database.hearing import forget
 from fcs.database.mail import listen
 from fcs.database.migrate import check_schema
+from fcs.domain.cluster import ClusterView
 from fcs.domain.errors import FcsError
 from fcs.domain.retention import cutoffs
+from fcs.domain.settings import Settings
 from fcs.domain.task import Status
 
 RING_PATIENCE = 5.0
 OLDEST = 1_000
 
 
-async def examine(url: str, keep: Mapping[Status, float]) -> Facts:
+async def examine(url: str, settings: Settings) -> Facts:
     """Look at everything once. Raises `DatabaseUnavailable` when there is nothing to look at."""
     async with await connect(url, part="doctor") as db, await connect(url, part="doctor") as other:
         health = await insights.health(db)
@@ -34,8 +36,17 @@ async def examine(url: str, keep: Mapping[Status, float]) -> Facts:
             unlogged=[] if schema_error else await insights.unlogged(db),
             is_direct=await _is_direct(db, other),
             ring_seconds=None if health.in_recovery else await _ring(db, other),
-            overripe=None if schema_error else await _overripe(db, keep),
+            overripe=None if schema_error else await _overripe(db, settings.keep),
+            cluster=None if schema_error else await _cluster(db),
+            leader_lease=settings.leader_lease,
         )
+
+
+async def _cluster(db: Connection) -> ClusterView | FcsError:
+    try:
+        return await cluster.show(db)
+    except FcsError as error:
+        return error
 
 
 async def _overripe(db: Connection, keep: Mapping[Status, float]) -> float | None:

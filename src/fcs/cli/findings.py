@@ -6,8 +6,11 @@ from typing import Literal, NamedTuple
 
 from fcs.database.insights import Health, Pin
 from fcs.database.migrate import POSTGRES_MIN
+from fcs.domain.cluster import ClusterView
 from fcs.domain.errors import FcsError
+from fcs.domain.leading_problems import without_leader
 from fcs.domain.problems import in_words
+from fcs.supervisor.elector import MARGIN_SHARE
 
 SPARE_CONNECTIONS = 20
 OLD_SNAPSHOT = 60.0
@@ -41,6 +44,10 @@ class Facts(NamedTuple):
     """How long a notification took; `None`: it never came."""
     overripe: float | None
     """For how long a final task has been past its time; `None`: there is none that could be."""
+    cluster: ClusterView | FcsError | None
+    """How the cluster is led, or why that cannot be told; `None`: there is no such table."""
+    leader_lease: float
+    """For how long a leader started with these settings would renew its lease."""
 
 
 def judge(facts: Facts) -> list[Finding]:
@@ -57,6 +64,7 @@ def judge(facts: Facts) -> list[Finding]:
         _snapshot(facts),
         _switch(facts, "autovacuum", "warn", "Dead rows pile up without it: set autovacuum = on."),
         _retention(facts),
+        *_leading(facts),
         _clock(facts),
     ]
 
@@ -199,6 +207,47 @@ def _retention(facts: Facts) -> Finding:
         "A supervisor prunes them, by the FCS_KEEP_… that it was started with: see its log, or"
         " run `fcs prune`.",
     )
+
+
+def _leading(facts: Facts) -> Iterator[Finding]:
+    match facts.cluster:
+        case None:
+            return
+        case FcsError() as error:
+            yield Finding("leader", "fail", str(error), error.hint)
+        case cluster:
+            yield _leader(cluster)
+            if cluster.holder:
+                yield _leader_lease(cluster.expires_in, facts.leader_lease)
+
+
+def _leader(cluster: ClusterView) -> Finding:
+    problem = without_leader(cluster)
+    # A database that nobody has used yet is no worse for that.
+    if problem is None or cluster.term == 0:
+        return Finding("leader", "ok", cluster.in_short())
+    return Finding("leader", "warn", problem.message, problem.hint)
+
+
+def _leader_lease(left: float, lease: float) -> Finding:
+    detail = f"runs for {left:.1f} s more, of {lease:g} s"
+    if left > lease + CLOCK_OFFSET:
+        return Finding(
+            "leader's lease",
+            "warn",
+            detail,
+            "Its FCS_LEADER_LEASE is longer than the one here, or the database's clock was set"
+            " back; if it dies, nobody takes its place before that.",
+        )
+    if left < MARGIN_SHARE * lease:
+        return Finding(
+            "leader's lease",
+            "warn",
+            detail,
+            "It renews it when it looks at the workers (FCS_SURVEY_INTERVAL), and that takes too"
+            " long: see its log.",
+        )
+    return Finding("leader's lease", "ok", detail)
 
 
 def _clock(facts: Facts) -> Finding:
