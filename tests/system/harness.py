@@ -251,18 +251,23 @@ class Cluster:
         eventually(lambda: {id for (id,) in self.rows(query)} >= wanted)
 
     def wait_for_supervisors(self, count: int) -> None:
+        """Wait until one leads, and so many are there that lead or stand by."""
         if is_pooled(self.url):
             # Nobody's name is seen behind a pooler.
-            ready = "supervisor ready"
-            eventually(lambda: sum(ready in process.log() for process in self.processes) >= count)
+            said = ("supervisor ready", "stands by")
+            eventually(lambda: self._count_logs(said) >= count)
             return
         query = """
-            select count(*)
+            select count(*) filter (where application_name = 'fcs candidate'),
+                   count(*) filter (where application_name = 'fcs supervisor mail')
               from pg_stat_activity
              where datname = current_database()
-               and application_name = 'fcs supervisor mail'
         """
-        eventually(lambda: self.value(query), until=lambda present: bool(present == count))
+        eventually(lambda: self.rows(query), until=lambda seen: seen == [(count, 1)])
+
+    def _count_logs(self, said: Sequence[str]) -> int:
+        """How many processes have said one of these words."""
+        return sum(any(word in process.log() for word in said) for process in self.processes)
 
     # Tasks
 

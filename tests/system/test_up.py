@@ -150,6 +150,14 @@ class Up:
         except (OSError, urllib.error.URLError):
             return False
 
+    def leader(self) -> Any:
+        """Who leads, if anybody does; nobody knows while the one who answers is away."""
+        try:
+            seen = self.ask("/cluster")
+        except (OSError, urllib.error.URLError):
+            return None
+        return seen["leader"] if seen["expires_in"] > 0 else None
+
     def run(self, ty: str = "baz") -> str:
         """Create a task and see it succeed; return its id."""
         id = str(self.ask("/tasks", {"def": {"ty": ty}})["id"])
@@ -317,11 +325,13 @@ def test_killed_worker_is_started_again(mine: Machine) -> None:
     up.run()
 
 
-def test_killed_supervisor_is_started_again(mine: Machine) -> None:
-    up = mine.up()
-    [words] = [words for words in mine.processes() if words.strip().endswith("fcs supervise")]
-    os.kill(int(words.split()[0]), signal.SIGKILL)
-    up.says("supervisor ended (SIGKILL)")
+def test_when_the_leader_is_killed_another_worker_leads(mine: Machine) -> None:
+    up = mine.up("--workers", "2")
+    first = eventually(up.leader)
+    os.kill(first["pid"], signal.SIGKILL)
+    second = eventually(up.leader, until=lambda seen: seen and seen["node"] != first["node"])
+    assert second["part"] == "electable worker"
+    eventually(up.answers)
     up.run()
 
 
@@ -388,15 +398,24 @@ def test_it_says_where_everything_is(mine: Machine) -> None:
     up.says("Ctrl-C stops everything")
     for part in (str(mine.data), "postgresql://", "/docs", "curl -X POST http://127.0.0.1:"):
         assert part in up.log
-    up.says("worker 1   | ")
-    up.says("supervisor | ")
+    up.says("worker 1  | ")
+    up.says("leads: term=1")
 
 
 @only_looking
 def test_no_child_is_given_the_database_by_its_arguments(calm: Machine) -> None:
     ours = [words for words in calm.processes() if " fcs " in words]
-    assert len(ours) >= 5
+    assert len(ours) >= 4
     assert not [words for words in ours if "postgresql://" in words or "host=" in words]
+
+
+@only_looking
+def test_whoever_is_ready_tells_who_leads(calm: Machine) -> None:
+    [up] = calm.ups
+    leader = eventually(up.leader)
+    detail = up.ask("/readyz?verbose")["checks"]["database"]["detail"]
+    assert detail == f"mode elected, term 1: electable worker {leader['node']} leads"
+    assert up.ask("/healthz") == {"status": "ok"}
 
 
 @only_looking
@@ -415,7 +434,7 @@ def test_slots_and_own_tasks(mine: Machine) -> None:
     [worker] = up.ask("/workers")
     assert (worker["slots_total"], worker["types"]) == (3, ["greet"])
     up.ask("/tasks", {"def": {"ty": "greet", "name": "ann"}})
-    up.says("worker 1   | hello ann")
+    up.says("worker 1  | hello ann")
 
 
 @only_looking
@@ -426,7 +445,7 @@ def test_seed_s_bar_asks_the_door_that_is_there(calm: Machine) -> None:
 def test_app_that_cannot_be_loaded_ends_it(mine: Machine) -> None:
     up = mine.start("--app", "nowhere:app", "--listen", ANY_PORT)
     assert up.process.wait(PATIENCE) == 2
-    assert "worker 1   | error: there is no module 'nowhere'" in up.log
+    assert "worker 1  | error: there is no module 'nowhere'" in up.log
     assert up.log.splitlines()[-2].startswith("error: worker 1 cannot run like this")
     assert mine.processes() == []
 

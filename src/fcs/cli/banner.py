@@ -9,7 +9,7 @@ from fcs.cli.common import Common
 from fcs.cli.output import emit
 from fcs.node.up import Ready, Talk
 
-_NAME_WIDTH = 10
+_NAME_WIDTH = 9
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 _TEXT = """

@@ -14,7 +14,7 @@ from fcs.cli.common import Common, common_options, direct_option
 def command(common: Common, direct: str | None) -> int:
     """Run a supervisor, which hands tasks to workers.
 
-    Several may run: they cost some wasted work, and none is missed when one goes.
+    Several may run: one leads, and the others stand by to take its place. In mode hash all do.
     """
     from fcs.cli.serving import serve
     from fcs.cli.settings import database_url, read_settings
