@@ -202,7 +202,7 @@ def test_run_prints_what_the_body_returned_and_nothing_else(
 def test_why_says_cause_and_remedy(fcs: Fcs, rows: Rows) -> None:
     id = put(rows, "\x1b[2Jbazz")
     first, second, third = fcs("why", id).out.splitlines()
-    assert "no supervisor" in first
+    assert "neither `fcs supervise` nor a worker" in first
     assert second.startswith("remedy: Start one:  fcs supervise")
     assert third == "also:   no worker is live"
     assert fcs("why", id, "-o", "json").json["code"] == "no_supervisor"
