@@ -136,10 +136,10 @@ class Up:
     def log(self) -> str:
         return self._log.read_text("utf-8", "replace")
 
-    def ask(self, path: str, body: Any = None) -> Any:
+    def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(
-            self.api + path, data, {"Content-Type": "application/json"}
+            self.api + path, data, {"Content-Type": "application/json"}, method=method
         )
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
@@ -311,6 +311,19 @@ def test_first_signal_lets_tasks_end_and_the_second_does_not(mine: Machine) -> N
     assert mine.processes() == []
 
     assert mine.up().ask(f"/tasks/{hasty}")["status"] == "interrupted"
+
+
+def test_its_mode_is_changed_while_it_runs(mine: Machine) -> None:
+    up = mine.up("--workers", "2")
+    for mode in ("hash", "elected", "hash"):
+        changed = up.ask("/cluster", {"mode": mode}, "PUT")
+        assert (changed["mode"], changed["problems"]) == (mode, [])
+        up.run()
+    eventually(
+        lambda: {node["follows"] for node in up.ask("/cluster")["nodes"]},
+        until=lambda follows: follows == {"hash"},
+    )
+    assert up.leader() is None
 
 
 # --- What dies is started again ---
