@@ -1,5 +1,9 @@
 """Reading the backlog: which lanes there are, and each lane bit by bit, in order."""
 
+from random import Random
+from uuid import UUID
+
+import pytest
 from tests.database.scene import (
     LANE,
     NOON,
@@ -14,6 +18,8 @@ from tests.database.scene import (
 from fcs.database import backlog, tasks
 from fcs.database.connect import Connection
 from fcs.domain.facts import Lane, LaneRead, Place, Waiting
+from fcs.domain.ids import TaskId, uuid7
+from fcs.domain.ring import SLOTS, slot_of
 
 NOWHERE = LANE._replace(queue="nowhere")
 
@@ -126,6 +132,95 @@ async def test_many_lanes_are_read_at_once(db: Connection) -> None:
         (urgent, [3]),
     ]
     assert await backlog.read_on(db, [], limit=10) == []
+
+
+# Where tasks are divided by a hash
+
+
+def bits(slots: set[int]) -> bytes:
+    return sum(1 << slot for slot in slots).to_bytes(SLOTS // 8, "little")
+
+
+def random_ids(rng: Random, count: int) -> list[TaskId]:
+    """Half of them as we make them, the others as anybody may."""
+    ours = [TaskId(uuid7(rng.getrandbits(40), rng.randbytes(10))) for _ in range(count // 2)]
+    return ours + [TaskId(UUID(int=rng.getrandbits(128))) for _ in range(count - len(ours))]
+
+
+async def test_statements_and_processes_agree_on_the_hash_slot_of_a_task(db: Connection) -> None:
+    """A task would else fall to nobody."""
+    ids = [*random_ids(Random(1), 2_000), TaskId(UUID(int=0)), TaskId(UUID(int=2**128 - 1))]
+
+    cursor = await db.execute("select fcs.slot(id) from unnest(%s::uuid[]) as id", [ids])
+    slots = [slot for (slot,) in await cursor.fetchall()]
+
+    assert slots == [slot_of(id) for id in ids]
+    assert (slots[-2], slots[-1]) == (0, SLOTS - 1)
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.3, 1], ids=["none", "some", "a third", "all"])
+async def test_of_a_lane_only_the_asked_for_hash_slots_are_read(
+    db: Connection, share: float
+) -> None:
+    rng = Random(2)
+    slots = {slot for slot in range(SLOTS) if rng.random() < share}
+    ids = random_ids(rng, 400)
+    due = [NOON + rng.randrange(3) * SECOND for _ in ids]
+    await tasks.create(
+        db,
+        [
+            new(0, id=id, queue=rng.choice(["default", "mail"]), scheduled_at=at)
+            for id, at in zip(ids, due, strict=True)
+        ],
+    )
+    lanes = [LANE, LANE._replace(queue="mail")]
+    asked = {"default": slots, "mail": set(range(SLOTS)) - slots}
+    [every, others] = await backlog.read_on(db, [(lane, None) for lane in lanes], limit=1_000)
+
+    read = await backlog.read_on(
+        db,
+        [(lane, None) for lane in lanes],
+        limit=1_000,
+        slot_bits=lambda queue, _: bits(asked[queue]),
+    )
+
+    assert len(every.tasks) + len(others.tasks) == 400
+    assert [each.tasks for each in read] == [
+        [task for task in each.tasks if slot_of(task.id) in asked[each.lane.queue]]
+        for each in (every, others)
+    ]
+
+
+async def test_reading_on_by_hash_slots_goes_through_the_lane_and_skips_nothing(
+    db: Connection,
+) -> None:
+    """The limit counts what is read, and the place is that of the last one."""
+    await tasks.create(db, [new(0, id=id) for id in random_ids(Random(3), 300)])
+    slots = set(range(0, SLOTS, 3))
+    [every] = await backlog.read_on(db, [(LANE, None)], limit=1_000)
+    mine = [task for task in every.tasks if slot_of(task.id) in slots]
+
+    place, seen, exhausted = None, list[Waiting](), False
+    while not exhausted:
+        [read] = await backlog.read_on(
+            db, [(LANE, place)], limit=7, slot_bits=lambda *_: bits(slots)
+        )
+        exhausted = read.exhausted
+        seen += read.tasks
+        place = Place(seen[-1].due_at, seen[-1].id)
+
+    assert seen == mine
+    assert len(mine) > 50
+
+
+@pytest.mark.parametrize("until", [-1, 0, 1, 5])
+async def test_what_falls_due_later_is_left_out(db: Connection, until: int) -> None:
+    for n in range(4):
+        await add_tasks(db, n + 1, scheduled_at=NOON + n * SECOND)
+
+    [read] = await backlog.read_on(db, [(LANE, None)], limit=10, until=NOON + until * SECOND)
+
+    assert [task.id.int for task in read.tasks] == [n + 1 for n in range(4) if n <= until]
 
 
 async def test_named_tasks_are_found_as_far_as_they_are_pending(db: Connection) -> None:
