@@ -1,8 +1,8 @@
 """Who hands out tasks: a leader and those who stand by, or each worker for itself."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
@@ -10,30 +10,24 @@ import pytest
 from tests.parts.stage import (
     CALM,
     DEAF,
-    Hired,
     beating,
     count,
     end_sessions,
     hire_fake,
     reach,
-    sharing,
     supervising,
     until,
     working,
 )
+from tests.parts.topology import QUICK, crew, leads, succeeded, switch
 
 from fcs import App, Status
 from fcs.client.handler import Handler
 from fcs.database import leadership
 from fcs.database.connect import Connection
-from fcs.domain.settings import Settings
 from fcs.domain.topology import Part
 
 Noop = Handler[[], Coroutine[Any, Any, None], None]
-
-QUICK = Settings(
-    beat_interval=0.1, lease=1.0, leader_lease=1.0, survey_interval=0.1, rescan_interval=0.3
-)
 
 
 @pytest.fixture
@@ -42,31 +36,6 @@ def noop(app: App) -> Noop:
     async def noop() -> None: ...
 
     return noop
-
-
-async def switch(db: Connection, mode: str) -> None:
-    await db.execute("update fcs.cluster set mode = %s::fcs.mode", [mode])
-    await db.execute(
-        "select pg_notify('fcs_candidates', 'mode'), pg_notify('fcs_supervisor', 'workers')"
-    )
-
-
-async def leads(db: Connection) -> leadership.Look:
-    """Wait until somebody leads."""
-
-    async def found() -> leadership.Look | None:
-        seen = await leadership.look(db)
-        return None if seen.lease.is_vacant else seen
-
-    return await until(found)
-
-
-async def succeeded(db: Connection, number: int) -> None:
-    async def all_of_them() -> bool:
-        query = "select count(*) from fcs.tasks where status = 'succeeded'"
-        return await count(db, query) == number
-
-    await until(all_of_them)
 
 
 # --- One leads ---
@@ -152,22 +121,6 @@ async def test_in_dedicated_mode_a_worker_does_not_lead(
 
 
 # --- Each for itself ---
-
-
-@asynccontextmanager
-async def crew(
-    url: str, app: App, number: int, settings: Settings = CALM, *, slots: int = 4
-) -> AsyncIterator[list[Hired]]:
-    """Workers that hand out to themselves."""
-    async with AsyncExitStack() as stack:
-        hired = []
-        for seed in range(number):
-            one = await stack.enter_async_context(
-                working(url, app.registry, settings=settings, slots=slots)
-            )
-            await stack.enter_async_context(sharing(url, one, settings, seed=seed))
-            hired.append(one)
-        yield hired
 
 
 async def test_in_hash_mode_tasks_are_shared_by_their_hash(
