@@ -53,6 +53,7 @@ from fcs.supervisor.garbage import Garbage
 from fcs.supervisor.lookout import Lookout
 from fcs.supervisor.office import Office, Seat
 from fcs.supervisor.reports import Reports
+from fcs.supervisor.sharing import Sharing
 from fcs.supervisor.stealing import Stealing
 
 log = logging.getLogger(__name__)
@@ -102,16 +103,20 @@ class Session:
         self._rest = Rest()
         self._lookout = Lookout(self._supervisor, self._clock, at=at)
         self._reports = Reports(self._supervisor, at=at)
-        self._stealing = office.share and Stealing(
-            self._supervisor,
-            office.share,
-            self._clock,
-            longest=settings.rescan_interval,
-            rng=rng,
-            at=at,
-        )
+        self._sharing = self._share_out(office) if isinstance(office, Seat) else None
         self._is_unsettled = False
         self._garbage = Garbage(at)
+
+    def _share_out(self, seat: Seat) -> Sharing:
+        stealing = Stealing(
+            self._supervisor,
+            seat.share,
+            self._clock,
+            longest=self._settings.rescan_interval,
+            rng=self._rng,
+            at=self._at,
+        )
+        return Sharing(seat, self._supervisor, self._inbox, stealing, at=self._at)
 
     async def open(self, url: str, group: asyncio.TaskGroup, *, direct: str | None) -> None:
         """Connect; listen before anything is read, so that nothing falls between the two."""
@@ -141,8 +146,8 @@ class Session:
             await self._keep_times()
             if self._is_unsettled and self._does_upkeep:
                 await self._settle()
-            if isinstance(self._office, Seat):
-                self._supervisor.learn(self._office.report(), at=self._at())
+            if self._sharing:
+                self._sharing.hear()
             elif self._bed and not self._rest.is_asleep:
                 # Those who create tasks now do not ring.
                 await self._lookout.look_around(self._db)
@@ -166,8 +171,8 @@ class Session:
 
     async def _pause(self, plan: Plan) -> None:
         wait = self._until_next(plan.wake_at)
-        if isinstance(self._office, Seat) and self._stealing:
-            await self._share_out(self._office, self._stealing, plan, wait)
+        if self._sharing:
+            await self._sharing.pause(self._db, plan, wait)
             return
         if self._bed is None:
             await self._inbox.wait(wait if plan.is_empty else 0)
@@ -185,22 +190,6 @@ class Session:
                 self._lookout.was_rung()
                 await sleep.wake_up(self._bed)
                 self._rest.is_asleep = False
-
-    async def _share_out(self, seat: Seat, stealing: Stealing, plan: Plan, wait: float) -> None:
-        """One of many is always asleep: it is rung for whatever is new, as long as anybody is."""
-        if not plan.is_empty:
-            await self._inbox.wait(0)
-            return
-        if plan.is_short:
-            seat.wake_when_freed(self._inbox.wake)
-            # Freed before it asked to be woken: nobody tells.
-            self._supervisor.learn(seat.report(), at=self._at())
-            if self._supervisor.has_slot(self._at()):
-                return
-        elif self._at() >= stealing.next_at:
-            await stealing.look(self._db)
-            return
-        await self._inbox.wait(min(wait, max(0.0, stealing.next_at - self._at())))
 
     async def _fall_asleep(self, bed: Connection) -> None:
         if not await sleep.fall_asleep(bed):
@@ -242,8 +231,8 @@ class Session:
             await self._find(named)
         if look_further:
             await self._look_further()
-        if self._stealing and (named or look_further):
-            self._stealing.expect()
+        if self._sharing and (named or look_further):
+            self._sharing.expect()
         self._garbage.own_up()
 
     async def _find(self, ids: Sequence[TaskId]) -> None:
@@ -353,6 +342,8 @@ class Session:
     async def _look_at_workers(self, asked_at: float) -> workers.Survey:
         seen = await workers.survey(self._db, self._office.tenure)
         self._office.surveyed(seen, asked_at=asked_at, answered_at=self._at())
+        if self._sharing:
+            self._sharing.surveyed()
         return seen
 
     async def _chase(self, incarnations: list[Incarnation]) -> None:

@@ -44,10 +44,8 @@ class Stealing:
             self._wait(STEAL_AFTER)
 
     async def look(self, db: Connection) -> None:
-        """Take up some of what is overdue, if there is room for it and it is time."""
-        if self._at() < self.next_at:
-            return
-        overdue = await self._overdue(db) if self._supervisor.has_slot(self._at()) else []
+        """Take up some of what is overdue; where there is room for it, from `next_at` on."""
+        overdue = await self._overdue(db)
         # Those who have room at the same time are not all to reach for the same ones.
         self._rng.shuffle(overdue)
         self._supervisor.learn(Overdue(overdue[:STEAL_MAX]), at=self._at())
