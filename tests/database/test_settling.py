@@ -32,6 +32,7 @@ from fcs.database.connect import Connection, connect
 from fcs.database.tasks import Deletion
 from fcs.domain.errors import NeedsNotFound
 from fcs.domain.facts import Waiting
+from fcs.domain.hints import Scan, TasksNamed, parse_for_supervisor
 from fcs.domain.ids import TaskId
 from fcs.domain.retention import Stretch
 from fcs.domain.task import FINAL, NewTask, Status, WhenNeedsFail
@@ -54,7 +55,7 @@ async def create(db: Connection, *new: NewTask) -> None:
         await creation.create_linked(db, [task])
 
 
-async def settle(db: Connection, **limits: int) -> list[int]:
+async def settle(db: Connection, **limits: Any) -> list[int]:
     """See to all notes, step by step, as a supervisor does; return what fell due."""
     due: list[Waiting] = []
     while True:
@@ -208,6 +209,46 @@ async def test_it_is_told_as_a_task_that_waits_for_a_worker(db: Connection) -> N
     await finish(db, 1)
 
     assert (await settling.settle(db)).due == [Waiting(LANE, NOON, task_id(2))]
+
+
+@pytest.mark.parametrize("rings", [True, False])
+async def test_others_who_hand_out_hear_of_it(clean: Connection, rings: bool) -> None:
+    """In hash mode it may fall to any of them."""
+    await freeze(clean, NOON)
+    await add_workers(clean, 7)
+    await add_tasks(clean, 1)
+    await create(clean, after(2, 1), after(3, 1), after(4, 1, delay=60.0))
+    await settle(clean)
+    await finish(clean, 1)
+    ears = await listen(clean, ["fcs_supervisor"])
+
+    await settling.settle(clean, rings=rings)
+
+    heard = [parse_for_supervisor(payload) for payload in await ears.payloads()]
+    named = {id.int for hint in heard if isinstance(hint, TasksNamed) for id in hint.ids}
+    assert named == ({2, 3, 4} if rings else set())
+
+
+async def test_nobody_is_told_of_nothing(clean: Connection) -> None:
+    ears = await listen(clean, ["fcs_supervisor"])
+    await settling.settle(clean, rings=True)
+
+    assert await ears.payloads() == []
+
+
+async def test_of_very_many_that_fell_due_others_are_told_to_look(clean: Connection) -> None:
+    """A notification has room for so many names."""
+    await freeze(clean, NOON)
+    await add_workers(clean, 7)
+    await add_tasks(clean, 1)
+    await create(clean, *(after(n, 1) for n in range(2, 300)))
+    await settle(clean)
+    await finish(clean, 1)
+    ears = await listen(clean, ["fcs_supervisor"])
+
+    await settling.settle(clean, rings=True)
+
+    assert [parse_for_supervisor(payload) for payload in await ears.payloads()] == [Scan()]
 
 
 async def test_it_is_not_due_before_its_time_all_the_same(db: Connection) -> None:

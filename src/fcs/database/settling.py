@@ -28,8 +28,14 @@ async def mark_needed(db: Connection, *, limit: int = NOTES_MAX) -> int:
     return int(row[0])
 
 
-async def settle(db: Connection, *, limit: int = NOTES_MAX, edges: int = EDGES_MAX) -> Settled:
-    """Count the ends of needed tasks for those that wait for them."""
-    cursor = await db.execute(_SQL["settle"], {"limit": limit, "edges": edges})
+async def settle(
+    db: Connection, *, limit: int = NOTES_MAX, edges: int = EDGES_MAX, rings: bool = False
+) -> Settled:
+    """Count the ends of needed tasks for those that wait for them.
+
+    With `rings` others who hand out hear of what fell due.
+    """
+    params = {"limit": limit, "edges": edges, "rings": rings}
+    cursor = await db.execute(_SQL["settle"], params)
     found = await cursor.fetchall()
     return Settled(found[0][0], [waiting(*row) for _, *row in found if row[0] is not None])

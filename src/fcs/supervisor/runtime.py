@@ -246,7 +246,7 @@ class Session:
     async def _settle(self) -> None:
         """One step; what is left waits its turn, for others want to be served as well."""
         marked = await settling.mark_needed(self._db)
-        notes, due = await settling.settle(self._db)
+        notes, due = await settling.settle(self._db, rings=self._sharing is not None)
         self._supervisor.learn(TasksFound(due), at=self._at())
         self._is_unsettled = marked + notes > 0
 

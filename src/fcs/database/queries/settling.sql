@@ -54,8 +54,9 @@ select count(*) from taken;
 -- name: settle
 -- Count the ends of needed tasks for those that wait for them: the last one makes a task due, and
 -- one without success cancels it, unless that may be. A needed task that is gone counts as one
--- without success. Answers with how many notes were taken and with what fell due; where the
--- limit on dependencies was met, the notes stay for the next step.
+-- without success. Answers with how many notes were taken and with what fell due, and names that
+-- in a hint where others hand out as well; where the limit on dependencies was met, the notes stay
+-- for the next step.
 with durable as (select fcs.durably()),
 taken as (
       select no,
@@ -157,7 +158,18 @@ seen as (
           using taken
           where unsettled.no = taken.no
             and (select count(*) from edge) < %(edges)s
+),
+hint as (
+    select pg_notify(
+               'fcs_supervisor',
+               case when count(*) <= 200 then 'tasks ' || string_agg(id::text, ' ') else 'scan' end
+           )
+      from moved
+     where due_at is not null
+       and %(rings)s
+    having count(*) > 0
 )
 select notes.count, moved.*
   from (select count(*) from taken) as notes
+ cross join (select count(*) from hint) as told
   left join moved on moved.due_at is not null;
