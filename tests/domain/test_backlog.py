@@ -404,6 +404,25 @@ def test_a_lane_that_is_being_read_far_behind_needs_no_look() -> None:
     assert backlog.lanes_to_look_at(NOON - 90 * SECOND) != []
 
 
+def test_where_tasks_are_divided_those_of_others_are_not_held() -> None:
+    backlog = Backlog(window=1_000, aging=AGING, owns=lambda task: task.id.int % 2 == 0)
+    backlog.read(LANE, None, [], exhausted=True)
+    backlog.add(waiting(1))
+    backlog.add(waiting(2))
+    looked(backlog, waiting(3), waiting(4))
+
+    assert taken(backlog) == [2, 4]
+
+
+def test_a_lane_is_known_from_a_task_of_somebody_else() -> None:
+    """F-73: who does not know a lane cannot take up what its owner leaves there."""
+    backlog = Backlog(window=1_000, aging=AGING, owns=lambda _: False)
+    backlog.add(waiting(1))
+
+    assert list(backlog.known_lanes()) == [LANE]
+    assert backlog.lanes_to_read(NOON) == [(LANE, None)]
+
+
 def test_a_look_at_a_lane_that_was_let_go_is_forgotten() -> None:
     backlog = Backlog(window=1_000, aging=AGING)
     looked(backlog, waiting(1))

@@ -11,6 +11,7 @@ from fcs.domain.facts import (
     Fact,
     LaneRead,
     LanesListed,
+    Overdue,
     Place,
     TakenBack,
     TasksFound,
@@ -19,6 +20,7 @@ from fcs.domain.facts import (
 )
 from fcs.domain.roster import SKIP_FOR, STRIKES_MAX
 from fcs.domain.settings import Settings
+from fcs.domain.share import Share
 from fcs.domain.strategy import Strategy
 from fcs.domain.supervisor import BATCH_MAX, Plan, Supervisor, refused
 
@@ -26,8 +28,8 @@ from fcs.domain.supervisor import BATCH_MAX, Plan, Supervisor, refused
 class Desk:
     """A supervisor at noon, which has read that there is nothing to do."""
 
-    def __init__(self, *workers: Worker) -> None:
-        self.supervisor = Supervisor(Settings(), rng=Random(1))
+    def __init__(self, *workers: Worker, share: Share | None = None) -> None:
+        self.supervisor = Supervisor(Settings(), rng=Random(1), share=share)
         self.at = 0.0
         self.workers = workers
         self.learn(LaneRead(LANE, None, [], exhausted=True))
@@ -294,3 +296,67 @@ def test_a_strategy_is_followed_from_the_next_plan_on() -> None:
     assert used(20, Strategy.LEAST_LOADED) == 9
     assert used(30, Strategy.STICKY) == 1
     assert used(40, Strategy.RANDOM) > 1
+
+
+# One of many
+
+
+def one_of(*workers: Worker) -> Desk:
+    """What the first of these workers hands out to itself."""
+    me = workers[0].row()
+    desk = Desk(*workers, share=Share(me.id, me.incarnation))
+    desk.learn(LaneRead(LANE, None, [], exhausted=True))
+    return desk
+
+
+def test_it_hands_out_to_its_own_worker_alone_and_only_what_falls_to_it() -> None:
+    workers = Worker(1, slots=100), Worker(2, slots=100)
+    tasks = [waiting(n) for n in range(0, 4_000, 50)]
+    assigned = []
+    for own in workers, workers[::-1]:
+        desk = one_of(*own)
+        desk.find(*tasks)
+        assignments = desk.plan().assignments
+        assert {assignment.incarnation for assignment in assignments} == {own[0].incarnation}
+        assigned += [assignment.task for assignment in assignments]
+
+    assert sorted(assigned) == tasks
+
+
+def test_when_others_are_gone_it_reads_for_what_was_theirs() -> None:
+    desk = one_of(Worker(1), Worker(2))
+    assert desk.plan().reads == []
+
+    desk.workers = desk.workers[:1]
+    desk.survey()
+    assert desk.plan().reads == [(LANE, None)]
+
+
+def test_it_takes_up_what_others_leave() -> None:
+    desk = one_of(Worker(1, slots=100), Worker(2))
+    tasks = [waiting(n) for n in range(0, 4_000, 50)]
+    desk.learn(Overdue(tasks))
+
+    assert sorted(assignment.task for assignment in desk.plan().assignments) == tasks
+
+
+def test_it_does_not_read_where_nothing_can_fall_to_it() -> None:
+    """However long such a lane is, there is nothing in it to be found."""
+    foo = LANE._replace(ty="foo")
+    desk = one_of(Worker(1), Worker(2, types=("foo",)))
+    desk.learn(LanesListed([LANE, foo]))
+    desk.supervisor.look_further()
+
+    assert desk.plan().reads == [(LANE, None)]
+    desk.learn(LaneRead(foo, None, [], exhausted=True))
+    desk.learn(LaneRead(LANE, None, [], exhausted=True))
+    assert [lane for lane, _ in desk.supervisor.to_look_at(NOON)] == [LANE]
+
+
+def test_what_it_takes_back_from_another_and_cannot_do_it_leaves_to_others() -> None:
+    foo = LANE._replace(ty="foo")
+    silent = Worker(2, types=("foo",))
+    desk = one_of(Worker(1), silent)
+    desk.learn(TakenBack([waiting(1, lane=foo)], frozenset({silent.incarnation})))
+
+    assert desk.supervisor.tasks_known == 0

@@ -137,12 +137,12 @@ class Backlog:
 
     def add(self, task: Waiting) -> None:
         """Take in a task that a hint named."""
-        if self._owns and not self._owns(task):
-            return
         stretch = self._lanes.get(task.lane)
         if stretch is None:
             # A lane nobody has read yet: its head must be read before anything may leave it.
             self._lanes[task.lane] = _Stretch()
+            return
+        if self._owns and not self._owns(task):
             return
         stretch.add(task)
         stretch.trim(self.lane_share())

@@ -6,7 +6,7 @@ while; then a task falls to nobody or to two, and the compare-and-set and the st
 
 from collections.abc import Sequence
 
-from fcs.domain.facts import Waiting, WorkerState
+from fcs.domain.facts import Lane, Waiting, WorkerState
 from fcs.domain.ids import Incarnation, WorkerId
 from fcs.domain.ring import SLOTS, Ring, may_reap, slot_of
 
@@ -37,6 +37,10 @@ class Share:
     def owns(self, task: Waiting) -> bool:
         """Whether a task falls to this worker."""
         return slot_of(task.id) in self.slots(task.lane.queue, task.lane.ty)
+
+    def serves(self, lane: Lane) -> bool:
+        """Whether any task of a lane may fall to this worker."""
+        return bool(self.slots(lane.queue, lane.ty))
 
     def slots(self, queue: str, ty: str) -> frozenset[int]:
         """The hash slots whose tasks of a type in a queue fall to this worker."""

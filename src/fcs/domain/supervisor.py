@@ -132,7 +132,8 @@ class Supervisor:
                     self._roster.strike(incarnation, at)
                 self._limits.release(task.id for task in fact.tasks)
                 for task in fact.tasks:
-                    self._backlog.put_back(task)
+                    if self._share is None or self._share.serves(task.lane):
+                        self._backlog.put_back(task)
             case QueuesRead():
                 self._limits.read(fact.queues, at)
             case HeldCounted():
@@ -156,7 +157,10 @@ class Supervisor:
 
     def to_look_at(self, since: datetime) -> list[tuple[Lane, Place]]:
         """Where to look for what was added since a moment and is due, and from which place on."""
-        return self._backlog.lanes_to_look_at(since)
+        looks = self._backlog.lanes_to_look_at(since)
+        if self._share is None:
+            return looks
+        return [(lane, place) for lane, place in looks if self._share.serves(lane)]
 
     def start_over(self) -> None:
         """Read the backlog from its head, and count permits anew, for what no hint told."""
@@ -174,7 +178,11 @@ class Supervisor:
 
     def plan_reads(self, now: datetime) -> list[tuple[Lane, Place | None]]:
         """Which lanes to read, and from where on."""
-        return self._backlog.lanes_to_read(now)
+        reads = self._backlog.lanes_to_read(now)
+        if self._share is None:
+            return reads
+        # Of the others there is nothing to be had, however long one reads.
+        return [(lane, place) for lane, place in reads if self._share.serves(lane)]
 
     def plan(self, now: datetime, *, at: float) -> Plan:
         """Decide what to do at the database's time `now`, the local moment `at`."""

@@ -54,9 +54,7 @@ class Stealing:
     async def _overdue(self, db: Connection) -> list[Waiting]:
         until = self._clock.now(self._at()) - timedelta(seconds=STEAL_AFTER)
         lanes = [
-            (lane, None)
-            for lane in self._supervisor.known_lanes()
-            if self._share.slots(lane.queue, lane.ty)
+            (lane, None) for lane in self._supervisor.known_lanes() if self._share.serves(lane)
         ]
         found = await backlog.read_on(db, lanes, limit=STEAL_MAX, until=until)
         return [task for read in found for task in read.tasks]
