@@ -2,14 +2,28 @@
 
 import asyncio
 from collections import Counter
+from uuid import UUID
 
 import pytest
-from tests.parts.stage import count, until, until_so
-from tests.parts.topology import crew, succeeded, switch
+from msgspec import structs
+from tests.parts.stage import (
+    DEAF,
+    beating,
+    count,
+    hire_fake,
+    registration,
+    sharing,
+    supervising,
+    until,
+    until_so,
+    working,
+)
+from tests.parts.topology import QUICK, crew, succeeded, switch
 
-from fcs import App
-from fcs.database import queues
+from fcs import App, Backoff
+from fcs.database import queues, workers
 from fcs.database.connect import Connection
+from fcs.domain.ids import Incarnation
 from fcs.domain.supervisor import Supervisor
 from fcs.supervisor.office import Seat
 
@@ -111,3 +125,185 @@ async def test_it_rests_while_a_limit_is_full(
         await running(db, 1)
         gate.set()
         await succeeded(db, 5)
+
+
+# Hearing of it: nobody looks at the rows by himself here for a minute
+
+
+@pytest.fixture
+def nobody_steals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fcs.supervisor.stealing.STEAL_AFTER", 1_000.0)
+
+
+hearing = pytest.mark.usefixtures("nobody_steals")
+
+
+@hearing
+async def test_a_task_is_taken_up_by_the_one_to_whom_it_falls(
+    app: App, database_url: str, db: Connection
+) -> None:
+    @app.task
+    async def noop() -> None: ...
+
+    await switch(db, "hash")
+    async with crew(database_url, app, 3, DEAF):
+        for number in range(1, 31):
+            await noop.enqueue()
+            await succeeded(db, number)
+        assert await count(db, "select count(distinct worker_id) from fcs.tasks") == 3
+
+
+@hearing
+async def test_a_slot_that_becomes_free_is_filled_again(
+    app: App, database_url: str, db: Connection
+) -> None:
+    @app.task
+    async def nap() -> None:
+        await asyncio.sleep(0.01)
+
+    await switch(db, "hash")
+    async with crew(database_url, app, 1, DEAF, slots=1):
+        await nap.enqueue_many([{}] * 20)
+        await succeeded(db, 20)
+
+
+@hearing
+async def test_a_task_is_tried_again(app: App, database_url: str, db: Connection) -> None:
+    tries: Counter[int] = Counter()
+
+    @app.task(max_attempts=3, backoff=Backoff(first=0.01, cap=0.1))
+    async def stumble(number: int) -> None:
+        tries[number] += 1
+        if tries[number] < 3:
+            raise ValueError("not yet")
+
+    await switch(db, "hash")
+    async with crew(database_url, app, 3, DEAF):
+        await stumble.enqueue_many([{"number": number} for number in range(30)])
+        await succeeded(db, 30)
+    assert set(tries.values()) == {3}
+
+
+@hearing
+async def test_what_needs_others_runs_after_them(
+    app: App, database_url: str, db: Connection
+) -> None:
+    @app.task
+    async def noop() -> None: ...
+
+    await switch(db, "hash")
+    async with crew(database_url, app, 3, DEAF):
+        last = await noop.enqueue()
+        for _ in range(9):
+            last = await noop.using(after=[last]).enqueue()
+        await succeeded(db, 10)
+
+
+@hearing
+async def test_schedules_are_fired(app: App, database_url: str, db: Connection) -> None:
+    @app.schedule("* * * * * *")
+    @app.task
+    async def tick() -> None: ...
+
+    await switch(db, "hash")
+    async with crew(database_url, app, 3, DEAF):
+        await until(lambda: at_least(db, 5))
+        cursor = await db.execute("select scheduled_at from fcs.tasks")
+        moments = [row[0] for row in await cursor.fetchall()]
+    assert len(moments) == len(set(moments))
+
+
+async def at_least(db: Connection, number: int) -> bool:
+    query = "select count(*) from fcs.tasks where status = 'succeeded'"
+    return await count(db, query) >= number
+
+
+# Whoever is there
+
+
+async def test_a_task_of_an_unheard_of_lane_is_stolen_as_soon(
+    app: App, database_url: str, db: Connection
+) -> None:
+    """F-73: its owner does not take it, and nobody else was told of such tasks before."""
+
+    @app.task
+    async def noop() -> None: ...
+
+    await switch(db, "hash")
+    deaf = await hire_fake(db, ["noop"], slots=4)
+    async with crew(database_url, app, 1, DEAF), beating(deaf):
+        await noop.enqueue_many([{}] * 10)
+        await succeeded(db, 10)
+        for number in range(1, 9):
+            await noop.using(priority=number).enqueue()
+        await succeeded(db, 18)
+
+
+async def test_each_gets_only_what_it_can_do(app: App, database_url: str, db: Connection) -> None:
+    @app.task
+    async def noop() -> None: ...
+
+    @app.task(queue="mail")
+    async def send() -> None: ...
+
+    await switch(db, "hash")
+    async with (
+        working(database_url, app.registry, queues=["mail"]) as postman,
+        sharing(database_url, postman, seed=1),
+        working(database_url, app.registry, queues=["default"]) as other,
+        sharing(database_url, other, seed=2),
+    ):
+        await noop.enqueue_many([{}] * 50)
+        await send.enqueue_many([{}] * 50)
+        await succeeded(db, 100)
+        cursor = await db.execute("select queue, worker_id from fcs.tasks group by 1, 2 order by 1")
+        assert await cursor.fetchall() == [("default", other.id), ("mail", postman.id)]
+
+
+async def test_what_is_done_once_for_all_passes_to_another_when_the_first_is_silent(
+    app: App, database_url: str, db: Connection
+) -> None:
+    """It is the lowest incarnation that fires schedules and settles what needs others."""
+
+    @app.task
+    async def tick() -> None: ...
+
+    await switch(db, "hash")
+    papers = structs.replace(registration(["tick"]), incarnation=Incarnation(UUID(int=1)))
+    assert await workers.register(db, papers, replaces=None)
+    first = await tick.enqueue()
+    await tick.using(after=[first]).enqueue()
+    async with crew(database_url, app, 2, QUICK):
+        await succeeded(db, 2)
+
+
+async def test_a_mode_that_is_left_hands_out_nothing_more(
+    app: App, database_url: str, db: Connection
+) -> None:
+    """Each part steps down at its next look, and leaves everything to those whose turn it is."""
+
+    @app.task
+    async def noop() -> None: ...
+
+    await switch(db, "hash")
+    async with crew(database_url, app, 2, QUICK):
+        await noop.enqueue_many([{}] * 10)
+        await succeeded(db, 10)
+        await switch(db, "elected")
+        await until(lambda: nobody_sits(db))
+        await noop.enqueue_many([{}] * 10)
+        async with supervising(database_url, QUICK):
+            await succeeded(db, 20)
+            await switch(db, "dedicated")
+            await noop.enqueue_many([{}] * 10)
+            await succeeded(db, 30)
+
+
+async def nobody_sits(db: Connection) -> bool:
+    query = """
+        select count(*) = 0
+          from pg_stat_activity
+         where datname = current_database()
+           and application_name = 'fcs supervisor'
+    """
+    return bool(await count(db, query))
