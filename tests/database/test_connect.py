@@ -129,6 +129,46 @@ async def test_who_cannot_connect_is_told_where_and_not_the_password(url: str) -
 
 
 @pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgres://ann:s3cret@h1:1,h2:2/db", "h1:1,h2:2/db"),
+        ("postgres://ann@h1,h2/db?port=7", "h1:7,h2:7/db"),
+        ("host=/one,/two dbname=db", "/one:5432,/two:5432/db"),
+        ("postgres://h1,h2:2/db", "h1:5432,h2:2/db"),
+        ("postgres://h1:1/db", "h1:1/db"),
+        ("dbname=db", "the default socket:5432/db"),
+    ],
+)
+def test_every_host_of_a_url_is_named_with_its_port(url: str, said: str) -> None:
+    assert describe(url) == said
+
+
+@pytest.mark.parametrize(
+    ("hosts", "wanted"),
+    [
+        ("127.0.0.1", None),
+        ("127.0.0.1,127.0.0.1", "read-write"),
+        ("127.0.0.1,127.0.0.1?target_session_attrs=any", "any"),
+    ],
+)
+async def test_of_several_hosts_the_one_that_takes_writes_is_meant(
+    hosts: str, wanted: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-17. Where the URL says itself what it wants, that wins."""
+    asked: list[dict[str, str]] = []
+
+    async def dial(url: str, **options: str) -> None:
+        asked.append(psycopg.conninfo.conninfo_to_dict(url, **options))
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr("fcs.database.connect.Session.connect", dial)
+    with pytest.raises(DatabaseUnavailable):
+        await connect(f"postgres://{hosts.replace('?', '/db?')}", part="test")
+
+    assert asked[0].get("target_session_attrs") == wanted
+
+
+@pytest.mark.parametrize(
     "url", ["postgres//typo", "postgresql://h:notaport/db?nonsense=1", "host='", "nonsense=1"]
 )
 async def test_a_url_that_cannot_be_read_is_said_to_be_unreadable(url: str) -> None:

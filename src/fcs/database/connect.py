@@ -30,6 +30,9 @@ _DIAL: Final[dict[str, Any]] = {
     "tcp_user_timeout": 10_000,
 }
 
+# One of them is the primary, and which that is may have changed since.
+_AMONG_SEVERAL: Final = {"target_session_attrs": "read-write"}
+
 _SESSION: Final = {
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
@@ -145,6 +148,8 @@ def _cure(reason: str) -> str:
         return "Postgres runs, but lacks that database: make it with createdb."
     if re.search('role ".*" does not exist|authentication failed|no password supplied', reason):
         return "Postgres runs; say as whom to enter: postgres://USER:PASSWORD@host/name."
+    if re.search("session is (read-only|in hot standby)|server is in hot standby mode", reason):
+        return "What answers there is a standby; none of the hosts is a primary now."
     return "Check that Postgres runs there and that --database (or FCS_DATABASE) is right."
 
 
@@ -163,8 +168,15 @@ def describe(url: str) -> str:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         return "an unreadable URL"
-    host, port = parts.get("host", "the default socket"), parts.get("port", 5432)
-    return f"{host}:{port}/{parts.get('dbname', '')}"
+    return f"{','.join(_hosts(parts))}/{parts.get('dbname', '')}"
+
+
+def _hosts(parts: Mapping[str, Any]) -> list[str]:
+    """The hosts of a URL with their ports; one port alone is that of all of them."""
+    hosts = str(parts.get("host", "the default socket")).split(",")
+    ports = str(parts.get("port", 5432)).split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return [f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False)]
 
 
 def _refuse_scheme(url: str) -> None:
@@ -189,4 +201,6 @@ def _options(url: str, part: str) -> dict[str, Any]:
             hint="It looks like postgres://user@host:5432/name.",
         ) from None
     defaults = _DIAL | {"application_name": f"fcs {part}"}
+    if len(_hosts(given)) > 1:
+        defaults |= _AMONG_SEVERAL
     return {name: value for name, value in defaults.items() if name not in given}
