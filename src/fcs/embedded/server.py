@@ -49,7 +49,8 @@ class Postgres:
 
     It keeps Postgres' durability. It listens on a socket in a folder that only its owner can
     enter; with `listen` also on a loopback address, for a password that changes with every start.
-    When this process dies, by whatever signal, the server shuts itself down.
+    When this process dies, by whatever signal, the server shuts itself down. A folder with the
+    copy of another server may be a standby of that one.
     """
 
     def __init__(
@@ -208,7 +209,7 @@ class Postgres:
             note = (self._cluster / "postmaster.pid").read_text()
         except OSError:
             return False
-        return note.rstrip().endswith("ready")
+        return note.rstrip().endswith(("ready", "standby"))
 
     def _clear_remains(self) -> None:
         """Remove what a killed server left behind.
