@@ -1,0 +1,90 @@
+"""Whether a database is the one that is known: what counts is what could have been forgotten."""
+
+import pytest
+
+from fcs.domain.identity import (
+    BINDS_FOR,
+    CLAIM_INTERVAL,
+    TRUSTED_FOR,
+    Claim,
+    Place,
+    Verdict,
+    hold_problem,
+    judge,
+)
+
+KNOWN = Place(system=7, database=5, timeline=1)
+PROMOTED = KNOWN._replace(timeline=2)
+NONE = Claim("", 0.0)
+FRESH = Claim("s1", 1.0)
+
+
+def test_where_nothing_is_known_nothing_can_be_forgotten() -> None:
+    assert judge(None, KNOWN, NONE, None) == Verdict(is_home=True)
+
+
+def test_the_same_place_is_home_whatever_the_standbys() -> None:
+    for claim in (NONE, FRESH, Claim("s1", 1e9)):
+        assert judge(KNOWN, KNOWN, claim, None) == Verdict(is_home=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        (KNOWN._replace(system=8), "another Postgres"),
+        (PROMOTED._replace(system=8), "another Postgres"),
+        (KNOWN._replace(database=6), "same Postgres"),
+        (PROMOTED._replace(database=6), "same Postgres"),
+    ],
+)
+def test_a_copy_is_not_home_whoever_commits_waited_for(found: Place, word: str) -> None:
+    """F-80: it may be of any age."""
+    verdict = judge(KNOWN, found, FRESH, "s1")
+
+    assert not verdict.is_home
+    assert word in verdict.why
+
+
+def test_the_standby_that_commits_waited_for_has_forgotten_nothing() -> None:
+    verdict = judge(KNOWN, PROMOTED, FRESH, "S1")
+
+    assert verdict.is_home
+    assert "timeline 1 is now 2" in verdict.why
+
+
+def test_so_it_is_when_it_was_promoted_again_before_anybody_looked() -> None:
+    assert judge(KNOWN, KNOWN._replace(timeline=4), Claim("2 (s1, s2)", 1.0), "s2").is_home
+
+
+@pytest.mark.parametrize(
+    ("claim", "name", "word"),
+    [
+        (NONE, "s1", "may be lost"),
+        (Claim("*", 1.0), "s1", "may be lost"),
+        (Claim("s1, s2", 1.0), "s1", "may be lost"),
+        (Claim("ANY 1 (s1, s2)", 1.0), "s1", "may be lost"),
+        (FRESH, None, "pg_read_all_settings"),
+        (FRESH, "s2", "not for s2"),
+        (Claim("s1", TRUSTED_FOR + 1), "s1", "without it"),
+    ],
+)
+def test_any_other_promotion_may_have_lost_something(
+    claim: Claim, name: str | None, word: str
+) -> None:
+    """F-79."""
+    verdict = judge(KNOWN, PROMOTED, claim, name)
+
+    assert not verdict.is_home
+    assert word in verdict.why
+
+
+def test_a_claim_binds_for_longer_than_it_is_trusted_and_is_renewed_well_before() -> None:
+    assert CLAIM_INTERVAL <= TRUSTED_FOR / 2
+    assert BINDS_FOR - TRUSTED_FOR >= 30
+
+
+def test_a_glance_says_what_to_do() -> None:
+    problem = hold_problem("it was promoted")
+
+    assert "it was promoted" in problem.message
+    assert "fcs adopt" in problem.hint
