@@ -1,6 +1,7 @@
 """Connections that no default of a role or database surprises, and errors that help at night."""
 
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -155,7 +156,7 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_meant(
     hosts: str, wanted: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F-17. Where the URL says itself what it wants, that wins."""
-    asked: list[dict[str, str]] = []
+    asked: list[dict[str, Any]] = []
 
     async def dial(url: str, **options: str) -> None:
         asked.append(psycopg.conninfo.conninfo_to_dict(url, **options))

@@ -129,7 +129,8 @@ async def test_a_beat_renews_the_lease_and_says_how_things_are(db: Connection) -
     await freeze(db, NOON + SECOND)
 
     learned = await workers.beat(db, W, report_no=3, slots_busy=2, tasks_taken=5)
-    assert learned == Beaten(9, Mode.ELECTED)
+    [home] = await rows(db, "select id from fcs.identity")
+    assert learned == Beaten(9, Mode.ELECTED, home["id"])
 
     beaten, other = await worker_row(db, 7), await worker_row(db, 8)
     assert (beaten["beat_at"], beaten["beat_no"]) == (NOON + SECOND, 1)

@@ -42,6 +42,7 @@ EXIT_CODES: Final = {
     "schema_outdated": NOT_READY,
     "schema_newer": NOT_READY,
     "migration_changed": NOT_READY,
+    "on_hold": NOT_READY,
     "not_found": NOT_FOUND,
     "wrong_status": CONFLICT,
     "needs_not_found": NOT_FOUND,

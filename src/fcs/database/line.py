@@ -30,7 +30,7 @@ from fcs.database.connect import (
     unavailable,
 )
 from fcs.domain.backoff import PAUSE_MAX, full_jitter, is_worth_a_line
-from fcs.domain.errors import DatabaseUnavailable
+from fcs.domain.errors import DatabaseUnavailable, OnHold
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ CONFIRM: Final = """
 
 def is_passing(error: Exception) -> bool:
     """Whether a failure says something about this moment, not about the act itself."""
-    if isinstance(error, DatabaseUnavailable | ConnectionError | TimeoutError):
+    if isinstance(error, DatabaseUnavailable | OnHold | ConnectionError | TimeoutError):
         return True
     if not isinstance(error, psycopg.Error):
         return False
@@ -71,6 +71,7 @@ class Line:
     """One connection at a time, made when needed.
 
     `rng` spreads the attempts to reconnect, with at most `pause_max` seconds between two.
+    `on_dialled` is awaited before anything is done by a new connection.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class Line:
         keys_only: bool = True,
         pause_max: float = PAUSE_MAX,
         answer_within: float = ANSWER_WITHIN,
+        on_dialled: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
         self._url = url
+        self._on_dialled = on_dialled
         self._part = part
         self._rng = rng
         self._keys_only = keys_only
@@ -147,8 +150,15 @@ class Line:
             return self._db
         async with self._dialling:
             if self._db is None or self._db.closed:
-                self._db = await connect(self._url, part=self._part, keys_only=self._keys_only)
-                self._db.add_notice_handler(self._hear_notice)
+                db = await connect(self._url, part=self._part, keys_only=self._keys_only)
+                try:
+                    if self._on_dialled is not None:
+                        await self._on_dialled(db)
+                except BaseException:
+                    await db.close()
+                    raise
+                db.add_notice_handler(self._hear_notice)
+                self._db = db
             return self._db
 
     def _hear_notice(self, notice: errors.Diagnostic) -> None:

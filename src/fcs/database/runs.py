@@ -11,6 +11,7 @@ import msgspec
 from fcs.database.arrays import UuidArray
 from fcs.database.connect import Connection
 from fcs.database.sql import load
+from fcs.domain.errors import OnHold
 from fcs.domain.ids import Incarnation, RunId, TaskId
 from fcs.domain.task import AttemptOutcome, Status, StopLevel
 
@@ -85,7 +86,10 @@ _AS_LAST = {
 async def begin(
     db: Connection, incarnation: Incarnation, beginnings: Sequence[Beginning]
 ) -> set[TaskId]:
-    """Take tasks up; return those that now run under the run ids shown."""
+    """Take tasks up; return those that now run under the run ids shown.
+
+    Raises `OnHold` where nothing begins.
+    """
     params = {
         "incarnation": incarnation,
         "task_ids": UuidArray(beginning.task_id for beginning in beginnings),
@@ -94,9 +98,12 @@ async def begin(
     }
     row = await (await db.execute(_SQL["begin"], params, binary=True)).fetchone()
     assert row is not None, "begin always answers"
-    if row[0] is None:
+    ids, is_open = row
+    if not is_open:
+        raise OnHold
+    if ids is None:
         return {beginning.task_id for beginning in beginnings}
-    return set(row[0])
+    return set(ids)
 
 
 class Recorded(set[TaskId]):

@@ -16,6 +16,7 @@ from fcs.database.arrays import UuidArray
 from fcs.database.carrier import Carrier, Rows, SyncCarrier, carrier_of, sync_carrier_of
 from fcs.database.connect import Connection
 from fcs.database.sql import load
+from fcs.domain.errors import OnHold
 from fcs.domain.facts import Assignment, Lane, Waiting
 from fcs.domain.hints import name_tasks
 from fcs.domain.ids import Incarnation, RunId, TaskId
@@ -151,7 +152,8 @@ async def dispatch(
 ) -> frozenset[TaskId]:
     """Hand tasks to workers; return those that were still pending and due, on live workers.
 
-    With `term`, none if somebody else leads by now. Quietly: the workers are not told.
+    With `term`, none if somebody else leads by now. Quietly: the workers are not told. Raises
+    `OnHold` where nothing is handed out.
     """
     params = {
         "term": term,
@@ -161,9 +163,13 @@ async def dispatch(
     }
     cursor = await db.execute(_SQL["dispatch"], params, binary=True)
     row = await cursor.fetchone()
-    if row is None or row[0] is None:
+    assert row is not None, "dispatch always answers"
+    ids, _, is_open = row
+    if not is_open:
+        raise OnHold
+    if ids is None:
         return frozenset(assignment.task.id for assignment in assignments)
-    return frozenset(row[0])
+    return frozenset(ids)
 
 
 async def fetch(

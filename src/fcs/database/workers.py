@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
 from fcs.database.connect import Connection
 from fcs.database.session import own_backend
 from fcs.database.sql import load
+from fcs.domain.errors import OnHold
 from fcs.domain.facts import WorkerState
 from fcs.domain.ids import Incarnation, NodeId, WorkerId
 from fcs.domain.strategy import Strategy
@@ -40,10 +42,12 @@ class Registered(NamedTuple):
 
 
 class Beaten(NamedTuple):
-    """What a beat learns: how many tasks were sent to this process so far, and the mode."""
+    """What a beat learns: how many tasks were sent to this process so far, the mode, and the id of
+    the database as fcs knows it; `None` while nothing begins on it."""
 
     tasks_sent: int
     mode: Mode
+    home: UUID | None
 
 
 class Tenure(NamedTuple):
@@ -55,7 +59,7 @@ class Tenure(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """The database's time, for how many seconds this Postgres has been up, and the workers.
+    """The database's time, for how many seconds it has been there for workers, and the workers.
 
     `is_renewed`: whoever asked still leads.
     """
@@ -103,7 +107,7 @@ async def beat(
         "follows": follows,
     }
     row = await (await db.execute(_SQL["beat"], params)).fetchone()
-    return Beaten(row[0], Mode(row[1])) if row else None
+    return Beaten(row[0], Mode(row[1]), row[2]) if row else None
 
 
 async def drain(db: Connection, incarnation: Incarnation) -> None:
@@ -126,12 +130,14 @@ async def end_worker(db: Connection, incarnation: Incarnation, *, state: str) ->
 
 async def survey(db: Connection, tenure: Tenure | None = None) -> Survey:
     """All workers that are there, the clock that tells how long they have been silent, and how the
-    cluster is to be led; a leader renews its term."""
+    cluster is to be led; a leader renews its term. Raises `OnHold` where nothing is handed out."""
     node, term, lease = tenure or (None, None, 0.0)
     params = {"node": node, "term": term, "lease": lease, "backend": own_backend(db)}
     rows = await (await db.execute(_SQL["survey"], params)).fetchall()
-    now, uptime, mode, strategy, is_renewed, *_ = rows[0]
-    workers = [WorkerState(*row[5:]) for row in rows if row[5] is not None]
+    now, uptime, is_open, mode, strategy, is_renewed, *_ = rows[0]
+    if not is_open:
+        raise OnHold
+    workers = [WorkerState(*row[6:]) for row in rows if row[6] is not None]
     return Survey(now, uptime, Mode(mode), Strategy(strategy), is_renewed, workers)
 
 

@@ -185,6 +185,15 @@ class DatabaseUnavailable(FcsError):
     code = "database_unavailable"
 
 
+class OnHold(FcsError):
+    """The database may be a copy, or have forgotten something: nothing is handed out or begun."""
+
+    code = "on_hold"
+
+    def __init__(self, message: str = "nothing begins on this database for now") -> None:
+        super().__init__(message, hint="`fcs status` says why, and what to do.")
+
+
 class SchemaOutdated(FcsError):
     """The database lacks fcs's tables, or has an older version of them."""
 

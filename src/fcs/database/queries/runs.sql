@@ -4,14 +4,16 @@
 -- name: begin
 -- Take up tasks, each under the run id that its worker made beforehand. Sent again after an
 -- unknown answer it gives the same answer, and because it writes, its commit is durable proof
--- that the run is known. Answers with those that run, or null where it is all of them.
-with durable as (select fcs.durably(), fcs.now() as now),
+-- that the run is known. Answers with those that run, or null where it is all of them; and whether
+-- anything begins at all on this database.
+with durable as (select fcs.durably(), fcs.now() as now, is_open from fcs.home),
 wanted as (
     select wanted.*, now
       from durable,
            unnest(%(task_ids)b::uuid[], %(dispatch_nos)b::int[], %(run_ids)b::uuid[])
                with ordinality as wanted (task_id, dispatch_no, run_id, no)
-     where no between 1 and 1000000
+     where is_open
+       and no between 1 and 1000000
   order by task_id
 ),
 begun as (
@@ -34,7 +36,8 @@ begun as (
 select case
            when (select count(*) from begun) < cardinality(%(task_ids)b::uuid[])
            then array(select id from begun)
-       end as task_ids;
+       end as task_ids,
+       (select is_open from durable);
 
 -- name: succeed
 -- Record runs that returned and left nothing behind, which are most; report the free slots in the

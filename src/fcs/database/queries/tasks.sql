@@ -69,7 +69,7 @@ having count(*) > 0;
 -- knows of all that this one has handed out. Then the workers' rows are locked, as the reaper does: a
 -- reaped one gets nothing more. `offset 0` keeps apart what joins all tasks to all workers at once
 -- from what looks up one by one.
-with lazy as (select fcs.lazily(), fcs.now() as now),
+with lazy as (select fcs.lazily(), fcs.now() as now, is_open from fcs.home),
 offered as (
     select task_id, incarnation, no
       from unnest(%(task_ids)b::uuid[], %(incarnations)b::uuid[])
@@ -79,7 +79,7 @@ office as (select from fcs.leadership where term = %(term)s for share),
 receiver as (
       select workers.id, workers.incarnation, lazy.now
         from lazy, (select count(*) = 1 as is_ours from office) as office, fcs.workers
-       where (%(term)s::bigint is null or office.is_ours)
+       where is_open and (%(term)s::bigint is null or office.is_ours)
          and workers.incarnation = any(%(incarnations)b::uuid[])
          and workers.state = 'live'
     order by workers.incarnation
@@ -122,7 +122,8 @@ hint as (
 select case
            when (select count(*) from dispatched) < cardinality(%(task_ids)b::uuid[]) then array(select id from dispatched)
        end as task_ids,
-       (select count(pg_notify('fcs_worker_' || replace(incarnation::text, '-', ''), ids)) from hint) as hints;
+       (select count(pg_notify('fcs_worker_' || replace(incarnation::text, '-', ''), ids)) from hint) as hints,
+       (select is_open from lazy);
 
 -- name: fetch
 -- Read what was dispatched to this process, before it begins, in the order in which it was

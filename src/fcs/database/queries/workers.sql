@@ -2,15 +2,15 @@
 
 -- name: lock_registration
 -- The row of a worker id, held for the rest of the transaction, and the age of its lease. A
--- beat could not be written while Postgres was down, so the lease counts from its start at the
--- earliest.
+-- beat could not be written while Postgres was down, nor to a server that was no primary yet, so the
+-- lease counts from then at the earliest.
 select incarnation,
        state::text,
        beat_no,
-       extract(epoch from fcs.now() - greatest(beat_at, pg_postmaster_start_time()))::float as silent
-  from fcs.workers
- where id = %(id)s
-   for update;
+       extract(epoch from fcs.now() - greatest(beat_at, pg_postmaster_start_time(), since))::float as silent
+  from fcs.workers, fcs.identity
+ where workers.id = %(id)s
+   for update of workers;
 
 -- name: register
 -- Write down a new process under its worker id. The caller has dealt with the old one.
@@ -33,6 +33,7 @@ on conflict (id) do update
             slots_busy = 0,
             tasks_sent = 0,
             tasks_taken = 0,
+            testified_at = null,
             follows = null,
             queues = excluded.queues,
             types = excluded.types,
@@ -44,8 +45,9 @@ on conflict (id) do update
   returning incarnation, pg_notify('fcs_supervisor', 'workers');
 
 -- name: beat
--- Renew the lease and say how things are; learn how many tasks were sent here so far, and how the
--- cluster is to be led. No row: this process was declared lost or replaced.
+-- Renew the lease and say how things are; learn how many tasks were sent here so far, how the
+-- cluster is to be led, and which it is: none while nothing begins here. No row: this process was
+-- declared lost or replaced.
    update fcs.workers
       set beat_at = fcs.now(),
           beat_no = beat_no + 1,
@@ -55,7 +57,7 @@ on conflict (id) do update
           follows = %(follows)s::fcs.mode
     where incarnation = %(incarnation)s
       and state in ('live', 'draining')
-returning tasks_sent, (select mode::text from fcs.cluster);
+returning tasks_sent, (select mode::text from fcs.cluster), (select id from fcs.home where is_open);
 
 -- name: drain
 -- Ask for no more tasks.
@@ -84,9 +86,10 @@ select incarnation
 returning id, pg_notify('fcs_supervisor', 'workers');
 
 -- name: survey
--- The database's clock, for how many seconds this Postgres has been up, how the cluster is to be
--- led, and all workers that are there: one row without a worker if there is none. Whoever leads
--- renews its lease in the same breath, so a leader that does not look does not stay one.
+-- The database's clock, for how many seconds this Postgres has been up and the one that fcs knows,
+-- whether tasks are handed out on it, how the cluster is to be led, and all workers that are there:
+-- one row without a worker if there is none. Whoever leads renews its lease in the same breath, so a
+-- leader that does not look does not stay one.
 with lazy as (select fcs.lazily()),
 renewed as (
        update fcs.leadership
@@ -98,12 +101,13 @@ renewed as (
     returning term
 )
   select fcs.now(),
-         extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float as uptime,
+         extract(epoch from clock_timestamp() - greatest(pg_postmaster_start_time(), since))::float as uptime,
+         (select is_open from fcs.home),
          cluster.mode::text,
          cluster.strategy::text,
          exists (select from renewed) as is_renewed,
          incarnation,
-         id,
+         workers.id,
          state::text,
          beat_no,
          extract(epoch from fcs.now() - beat_at)::float as silent,
@@ -115,6 +119,7 @@ renewed as (
          queues,
          types
     from fcs.cluster
+    join fcs.identity on true
     left join fcs.workers on state in ('live', 'draining');
 
 -- name: settle_account

@@ -1,0 +1,146 @@
+"""Coming home: before anything is handed out or begun by a new connection, a look where it leads.
+
+A session stays on one server, and as we ask for one that takes writes it never sees a promotion.
+So it is enough to look when it begins. What is sent later asks the view `fcs.home`, which costs
+next to nothing, and tells if a pooler has changed the server behind the connection.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from fcs.database import identity
+from fcs.database.connect import Connection
+from fcs.database.identity import Looked
+from fcs.domain.errors import DatabaseUnavailable
+from fcs.domain.identity import (
+    ADOPT,
+    BINDS_FOR,
+    CLAIM_INTERVAL,
+    Place,
+    Verdict,
+    is_claimable,
+    judge,
+)
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks while nothing begins."""
+
+
+class Home:
+    """The database as one part of a process remembers it.
+
+    `testify` is called where the database may have forgotten something: once while it is on hold,
+    and when somebody has adopted it.
+    """
+
+    def __init__(
+        self, *, part: str, testify: Callable[[Connection], Awaitable[None]] | None = None
+    ) -> None:
+        self._part = part
+        self._testify = testify
+        self._id: UUID | None = None
+        self._latest: Place | None = None
+        self._told = ""
+
+    async def enter(self, db: Connection) -> None:
+        """Return once tasks may be handed out and begun: at once, as a rule.
+
+        Raises `DatabaseUnavailable` where another server has to be asked.
+        """
+        while not await self._is_let_in(db):
+            await asyncio.sleep(LOOK_AGAIN)
+        if self._told:
+            self._told = ""
+            log.warning("goes on: part=%s", self._part)
+
+    async def _is_let_in(self, db: Connection) -> bool:
+        seen = await identity.look(db)
+        found = self._primary(seen)
+        if not (verdict := verdict_on(seen)).is_home:
+            if seen.on_hold_since is None:
+                # The next look tells whether that was said in time.
+                await identity.hold(db, seen, why=verdict.why)
+                return await self._is_let_in(db)
+            await self._wait_for_adoption(db, seen)
+            return False
+        if not seen.is_same_server:
+            if await identity.record(db, seen) and verdict.why:
+                log.warning("goes on: part=%s %s", self._part, verdict.why)
+            return await self._is_let_in(db)
+        if not seen.is_open:
+            self._tell(_bound(seen))
+            return False
+        if self._id not in (None, seen.id) and self._testify:
+            await self._testify(db)
+        self._id, self._latest = seen.id, found
+        return True
+
+    async def _wait_for_adoption(self, db: Connection, seen: Looked) -> None:
+        if self._tell(f"{seen.on_hold_why}. {ADOPT}") and self._testify:
+            await self._testify(db)
+
+    def _primary(self, seen: Looked) -> Place:
+        """Where we are, if that can be a place to act at."""
+        if seen.found is None:
+            raise DatabaseUnavailable(
+                "this server is a standby, which takes no writes",
+                hint="Name all servers: the one that takes writes is found.",
+            )
+        latest = self._latest
+        if latest and seen.found[:2] == latest[:2] and seen.found.timeline < latest.timeline:
+            raise DatabaseUnavailable(
+                f"this server is on timeline {seen.found.timeline}, and was followed by one on"
+                f" timeline {latest.timeline}",
+                hint="It is a primary of the past that still answers: stop it.",
+            )
+        return seen.found
+
+    def _tell(self, why: str) -> bool:
+        """Say once why nothing begins; whether that is news."""
+        if why == self._told:
+            return False
+        self._told = why
+        log.warning("on hold: part=%s %s", self._part, why)
+        return True
+
+
+def verdict_on(seen: Looked) -> Verdict:
+    """Whether fcs is at home there, and why not."""
+    if seen.on_hold_since is not None:
+        return Verdict(is_home=False, why=seen.on_hold_why)
+    assert seen.found is not None
+    return judge(seen.known, seen.found, seen.claim, seen.name)
+
+
+async def why_on_hold(db: Connection) -> str:
+    """Why nothing is handed out and begun, in words; empty where it is."""
+    seen = await identity.look(db)
+    if seen.found is None or seen.is_open:
+        return ""
+    verdict = verdict_on(seen)
+    if not verdict.is_home:
+        return verdict.why
+    return _bound(seen) if seen.binds_for > 0 else ""
+
+
+async def keep_claiming(db: Connection) -> None:
+    """Write down whom commits wait for, again and again, for the day on which one is promoted."""
+    while True:
+        seen = await identity.look(db)
+        in_force = seen.standbys_in_force
+        standbys = in_force if is_claimable(in_force) else ""
+        if standbys or seen.claim.standbys:
+            await identity.claim(db, standbys, in_force=in_force)
+        await asyncio.sleep(CLAIM_INTERVAL)
+
+
+def _bound(seen: Looked) -> str:
+    return (
+        f"commits waited for {seen.claim.standbys} and now wait for"
+        f" {seen.standbys_in_force or 'nobody'}; until no copy of the old claim can be trusted any"
+        f" more, nothing begins ({BINDS_FOR:g} s at the most)"
+    )

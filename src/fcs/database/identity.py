@@ -1,0 +1,103 @@
+"""Which database this is: one function for each statement of `queries/identity.sql`."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.conninfo import conninfo_to_dict
+
+from fcs.database.connect import Connection
+from fcs.database.sql import load
+from fcs.domain.identity import BINDS_FOR, Claim, Place
+
+_SQL = load("identity")
+
+_UNNAMED = "walreceiver"
+"""By that name a standby is known that has none."""
+
+
+class Looked(NamedTuple):
+    """What is known of a database, and what a look at it found.
+
+    `name` is that of the server as a standby; `None` where it cannot be read. On a standby there is
+    no place to be found. `server_started_at` is `None` until somebody has begun something.
+    """
+
+    id: UUID
+    known: Place | None
+    claim: Claim
+    on_hold_since: datetime | None
+    on_hold_why: str
+    server_started_at: datetime | None
+    is_open: bool
+    found: Place | None
+    found_server_started_at: datetime
+    standbys_in_force: str
+    name: str | None
+
+    @property
+    def is_same_server(self) -> bool:
+        """Whether the server has not been started anew since somebody looked."""
+        return self.server_started_at == self.found_server_started_at
+
+    @property
+    def binds_for(self) -> float:
+        """Seconds for which a claim keeps anything from being begun; none or less: it does not."""
+        if self.claim.standbys in ("", self.standbys_in_force):
+            return 0.0
+        return BINDS_FOR - self.claim.age
+
+
+async def look(db: Connection) -> Looked:
+    """Look at what is known, and at what Postgres says of itself."""
+    row = await (await db.execute(_SQL["look"])).fetchone()
+    assert row is not None
+    id, system, database, timeline, standbys, age, since, why, started_at, is_open, *rest = row
+    is_standby, found_system, found_database, found_timeline, found_started_at, *names = rest
+    in_force, primary_conninfo, cluster_name = names
+    return Looked(
+        id,
+        None if system is None else Place(system, database, timeline),
+        Claim(standbys, age),
+        since,
+        why,
+        started_at,
+        is_open,
+        None if is_standby else Place(found_system, found_database, found_timeline),
+        found_started_at,
+        in_force,
+        _name(primary_conninfo, cluster_name),
+    )
+
+
+async def record(db: Connection, seen: Looked) -> bool:
+    """Take what was found for the database that fcs knows, unless that has changed meanwhile."""
+    assert seen.found is not None
+    return (await db.execute(_SQL["record"], _as_seen(seen) | seen.found._asdict())).rowcount == 1
+
+
+async def hold(db: Connection, seen: Looked, *, why: str) -> bool:
+    """Let nothing be handed out or begun until somebody adopts what was found."""
+    return (await db.execute(_SQL["hold"], _as_seen(seen) | {"why": why})).rowcount == 1
+
+
+async def claim(db: Connection, standbys: str, *, in_force: str) -> bool:
+    """Write down whom commits wait for, empty for nobody, while this setting is in force."""
+    params = {"standbys": standbys, "in_force": in_force, "binds_for": BINDS_FOR}
+    return (await db.execute(_SQL["claim"], params)).rowcount == 1
+
+
+def _as_seen(seen: Looked) -> dict[str, object]:
+    return {
+        "id": seen.id,
+        "server_started_at": seen.server_started_at,
+        "found_server_started_at": seen.found_server_started_at,
+    }
+
+
+def _name(primary_conninfo: str | None, cluster_name: str) -> str | None:
+    """As Postgres finds the name by which a standby goes."""
+    if primary_conninfo is None:
+        return cluster_name or None
+    given = conninfo_to_dict(primary_conninfo).get("application_name")
+    return str(given or cluster_name or _UNNAMED)
