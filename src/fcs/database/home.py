@@ -57,6 +57,14 @@ class Home:
             self._told = ""
             log.warning("goes on: part=%s", self._part)
 
+    async def take_leave(self, db: Connection) -> None:
+        """Testify, where the last word would be said to a database that may have forgotten some."""
+        seen = await identity.look(db)
+        if seen.found is None or self._testify is None:
+            return
+        if self._id not in (None, seen.id) or not verdict_on(seen).is_home:
+            await self._testify(db)
+
     async def _is_let_in(self, db: Connection) -> bool:
         seen = await identity.look(db)
         found = self._primary(seen)

@@ -12,11 +12,16 @@ from fcs.database.arrays import UuidArray
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.errors import OnHold
-from fcs.domain.ids import Incarnation, RunId, TaskId
+from fcs.domain.ids import Incarnation, RunId, TaskId, WorkerId
 from fcs.domain.task import AttemptOutcome, Status, StopLevel
 
 _SQL = load("runs")
 _json = msgspec.json.Encoder()
+
+FORGOTTEN: Final = (
+    "its worker had begun it, and the database has forgotten that: it is a copy from before, or a"
+    " standby that was promoted before it knew"
+)
 
 SUCCEEDED: Final = Status.SUCCEEDED
 """By a name of its own, for code that asks for each task: enums are slow to find their members."""
@@ -28,6 +33,15 @@ class Beginning(msgspec.Struct, frozen=True):
     task_id: TaskId
     dispatch_no: int
     run_id: RunId
+
+
+class Receipt(NamedTuple):
+    """A run that a worker knows to have started so many seconds ago; whether it is over by now."""
+
+    task_id: TaskId
+    run_id: RunId
+    age: float
+    is_over: bool
 
 
 class Evidence(NamedTuple):
@@ -187,6 +201,21 @@ async def record_late(db: Connection, endings: Sequence[Ending]) -> set[TaskId]:
     A report that merely repeats what the row says is not late, and is not kept.
     """
     cursor = await db.execute(_SQL["record_late"], _endings(endings))
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def testify(db: Connection, worker_id: WorkerId, receipts: Sequence[Receipt]) -> set[TaskId]:
+    """Tell of runs that this database may have forgotten, the oldest first; return the tasks that
+    are interrupted by that, or run again where they asked for it."""
+    params = {
+        "worker_id": worker_id,
+        "task_ids": UuidArray(receipt.task_id for receipt in receipts),
+        "run_ids": UuidArray(receipt.run_id for receipt in receipts),
+        "ages": [receipt.age for receipt in receipts],
+        "are_over": [receipt.is_over for receipt in receipts],
+        "reason": FORGOTTEN,
+    }
+    cursor = await db.execute(_SQL["testify"], params)
     return {row[0] for row in await cursor.fetchall()}
 
 

@@ -110,6 +110,11 @@ async def beat(
     return Beaten(row[0], Mode(row[1]), row[2]) if row else None
 
 
+async def has_testified(db: Connection, incarnation: Incarnation) -> None:
+    """Write down that a worker has told what it had begun."""
+    await db.execute(_SQL["has_testified"], {"incarnation": incarnation})
+
+
 async def drain(db: Connection, incarnation: Incarnation) -> None:
     """Ask for no more tasks."""
     await db.execute(_SQL["drain"], {"incarnation": incarnation})

@@ -17,6 +17,7 @@ from typing import assert_never
 from fcs.database import leadership as rows
 from fcs.database.connect import Connection, connect
 from fcs.database.hearing import hears
+from fcs.database.home import Home, keep_claiming
 from fcs.database.leadership import CANDIDATES_CHANNEL, SESSIONS, Candidate, Look
 from fcs.database.line import is_passing
 from fcs.database.mail import listen
@@ -96,6 +97,7 @@ class Elector:
         self._leadership = Leadership(
             me.node, lease=self._lease, margin=MARGIN_SHARE * self._lease, rng=rng
         )
+        self._home = Home(part="candidate")
         self._hears = False
         self._seen: tuple[Mode, int, Candidate | None] | None = None
 
@@ -103,6 +105,7 @@ class Elector:
         """Stand by, bid and lead, until cancelled or cut off."""
         async with await connect(self._direct or self._url, part=SESSIONS[self._me.part]) as db:
             await check_schema(db)
+            await self._home.enter(db)
             self._hears = await hears(db, self._url, direct=self._direct)
             if self._hears:
                 await listen(db, CANDIDATES_CHANNEL)
@@ -168,6 +171,7 @@ class Elector:
                 # Of several that prune one does so at a time.
                 aside = retention.run(self._direct or self._url, self._settings, at=self._at)
                 group.create_task(aside)
+                group.create_task(keep_claiming(db))
                 await session.supervise()
         except ExceptionGroup as errors:
             _end_if_asked()

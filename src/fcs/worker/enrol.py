@@ -7,6 +7,7 @@ from random import Random
 
 from fcs.database import tasks, workers
 from fcs.database.connect import Connection
+from fcs.database.home import Home
 from fcs.database.line import Line
 from fcs.database.workers import Registered, Registration
 from fcs.domain.errors import WorkerIdTaken
@@ -23,12 +24,12 @@ async def enrol(
     """Register a process under its worker id.
 
     An id whose process is silent is waited for until its lease is over; then its tasks are
-    moved, as a reaper would, and the id is taken over.
+    moved, as a reaper would, and the id is taken over. While the cluster is on hold it waits.
 
     Raises `WorkerIdTaken` as soon as the other process is seen to beat, and
     `DatabaseUnavailable` after `patience` seconds without an answer.
     """
-    line = Line(url, part="worker", rng=rng)
+    line = Line(url, part="worker", rng=rng, on_dialled=Home(part="worker").enter)
     clock = asyncio.get_running_loop().time
     answered_at = clock()
 

@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from random import Random
+from uuid import UUID
 
 from fcs.database import workers
 from fcs.database.connect import Connection
@@ -32,7 +33,8 @@ BLOCKED_AFTER = 1.0
 
 class Heartbeat:
     """Beats until stopped. What it learns is told in the event loop's thread: how many tasks were
-    sent here, the mode of the cluster when that has changed, and that somebody ended this process.
+    sent here, the mode of the cluster when that has changed, that the database is another one or
+    may be, and that somebody ended this process.
     """
 
     def __init__(
@@ -46,11 +48,14 @@ class Heartbeat:
         on_sent: Callable[[int], None],
         on_fenced: Callable[[], None],
         on_mode: Callable[[Mode], None],
+        on_moved: Callable[[], None],
     ) -> None:
         self._url, self._slots, self._settings = url, slots, settings
         self._rng, self._at = rng, at
         self._on_sent, self._on_fenced, self._on_mode = on_sent, on_fenced, on_mode
+        self._on_moved = on_moved
         self._follows: Mode | None = None
+        self._database: UUID | None = None
         self._home = asyncio.get_running_loop()
         self._home_thread = threading.get_ident()
         self._stopping = threading.Event()
@@ -99,6 +104,10 @@ class Heartbeat:
                     self._tell(self._on_fenced)
                     return
                 self._tell(self._on_sent, sent.tasks_sent)
+                if sent.home != self._database:
+                    was, self._database = self._database, sent.home
+                    if was is not None:
+                        self._tell(self._on_moved)
                 if sent.mode is not self._follows:
                     self._follows = sent.mode
                     self._tell(self._on_mode, sent.mode)

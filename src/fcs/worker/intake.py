@@ -16,6 +16,7 @@ from fcs.body import Context
 from fcs.body.context import Progress
 from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection
+from fcs.database.home import Home
 from fcs.database.line import Line
 from fcs.database.runs import Beginning
 from fcs.database.tasks import Dispatched, Held
@@ -30,6 +31,7 @@ from fcs.registry import Isolation, Registry, TaskType
 from fcs.worker.children.pool import Pool
 from fcs.worker.executor import Run
 from fcs.worker.slots import Slots
+from fcs.worker.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +63,13 @@ class Intake:
         tell: Callable[[Context, Progress], None],
         trusted_until: Callable[[], float],
         known_runs: Callable[[], set[RunId]],
+        home: Home,
+        witness: Witness,
         pool: Pool | None = None,
     ) -> None:
-        self._line = Line(url, part="worker begin", rng=rng)
+        self._line = Line(url, part="worker begin", rng=rng, on_dialled=home.enter)
+        self._witness = witness
+        self._has_moved = False
         self._slots, self._registry, self._settings = slots, registry, settings
         self._at, self._new_run_ids, self._start = at, new_run_ids, start
         self._cancel, self._tell = cancel, tell
@@ -109,6 +115,11 @@ class Intake:
         self._rescan_at = self._at()
         self._wake.set()
 
+    def look_anew(self) -> None:
+        """Look at the rows now over a new connection: what the present one leads to has changed."""
+        self._has_moved = True
+        self.look()
+
     def shut(self) -> None:
         """Start nothing more."""
         self._closed = True
@@ -150,6 +161,9 @@ class Intake:
 
     async def _rescan(self) -> None:
         """Compare with the rows: for lost hints, and for begins whose answer came to nobody."""
+        if self._has_moved:
+            self._has_moved = False
+            await self._line.close()
         rows = await self._look_at_rows()
         waiting = [row.id for row in rows if row.status is Status.DISPATCHED]
         # Those that are still to begin here are among the waiting.
@@ -215,7 +229,7 @@ class Intake:
             ready = await self._prepare(found)
             self._slots.reserved = len(ready)
             if ready:
-                self._go(await self._begin(ready))
+                self._go(*await self._begin(ready))
         finally:
             self._slots.reserved = 0
 
@@ -274,19 +288,22 @@ class Intake:
         allowance = Allowance(row.attempt, row.max_attempts, on_interrupt, task_type.backoff)
         return Run(context, task_type, row.args_text, kwargs, allowance)
 
-    async def _begin(self, ready: list[tuple[Beginning, Run]]) -> list[Run]:
+    async def _begin(self, ready: list[tuple[Beginning, Run]]) -> tuple[list[Beginning], list[Run]]:
+        beginnings, ready_runs = [one for one, _ in ready], [run for _, run in ready]
+
         async def begin(db: Connection) -> set[TaskId]:
-            return await runs.begin(
-                db, self._slots.incarnation, [beginning for beginning, _ in ready]
-            )
+            return await runs.begin(db, self._slots.incarnation, beginnings)
 
         begun = await self._line.carry_out(begin)
         if len(begun) == len(ready):
-            return [run for _, run in ready]
-        self._give_up_places([run for _, run in ready if run.context.id not in begun])
-        return [run for _, run in ready if run.context.id in begun]
+            return beginnings, ready_runs
+        self._give_up_places([run for run in ready_runs if run.context.id not in begun])
+        return (
+            [one for one in beginnings if one.task_id in begun],
+            [run for run in ready_runs if run.context.id in begun],
+        )
 
-    def _go(self, begun: list[Run]) -> None:
+    def _go(self, beginnings: list[Beginning], begun: list[Run]) -> None:
         if not self._may_begin():
             # The worker leaves, or the begin took longer than its lease is sure to last and
             # somebody may call these runs interrupted by now. Nothing was started, so they
@@ -296,6 +313,7 @@ class Intake:
             self.look()
             return
         self._slots.begun(len(begun))
+        self._witness.started(beginnings)
         for run in begun:
             self._start(run)
 

@@ -16,6 +16,7 @@ from fcs.domain.ids import RunId, TaskId
 from fcs.domain.task import Status
 from fcs.domain.text import safe_text
 from fcs.worker.slots import Slots
+from fcs.worker.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +32,13 @@ URGENT_AGAIN = 0.01
 
 
 class Outbox:
-    def __init__(self, url: str, slots: Slots, *, rng: Random) -> None:
+    def __init__(self, url: str, slots: Slots, witness: Witness, *, rng: Random) -> None:
         self.reports = True
         """Whether anybody wants to hear of free slots."""
         self._told_at = -URGENT_AGAIN
         self._line = Line(url, part="worker finish", rng=rng)
         self._slots = slots
+        self._witness = witness
         self._endings: list[Ending | Again] = []
         self._last_words: dict[RunId, str] = {}
         self._arrived = asyncio.Event()
@@ -188,6 +190,9 @@ class Outbox:
             others_finished = await self._line.carry_out(finish)
             finished |= others_finished
             finished.rang |= others_finished.rang
+            self._witness.ended(others)
+        if plain:
+            self._witness.ended_plainly(plain)
         if finished.rang or not self.reports:
             self._has_told(untold)
         if len(finished) < len(endings):

@@ -16,6 +16,7 @@ from fcs.body.logs import keep_journals
 from fcs.database import runs, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.hearing import NO_HINTS, hears
+from fcs.database.home import Home
 from fcs.database.line import Line, is_passing
 from fcs.database.mail import listen
 from fcs.database.runs import Again
@@ -40,6 +41,7 @@ from fcs.worker.intake import Intake
 from fcs.worker.outbox import Outbox
 from fcs.worker.progress import ProgressReporter
 from fcs.worker.slots import Account, Slots
+from fcs.worker.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,14 @@ class Worker:
         self._schedules = registry.schedules
         self._slots = Slots(registration.incarnation, registration.slots_total)
         self._fenced = asyncio.Event()
-        self._outbox = Outbox(url, self._slots, rng=rng)
+        self._witness = Witness(
+            registration.id,
+            registration.incarnation,
+            at=at,
+            known_runs=lambda: self._executor.runs | self._outbox.runs,
+        )
+        self._home = Home(part="worker", testify=self._witness.testify)
+        self._outbox = Outbox(url, self._slots, self._witness, rng=rng)
         self._progress = ProgressReporter(url, rng=rng)
         self._pool = pool
         self._resources = Resources(registry)
@@ -109,6 +118,8 @@ class Worker:
             tell=self._progress.tell,
             trusted_until=lambda: self._heartbeat.trusted_until,
             known_runs=lambda: self._executor.runs | self._outbox.runs,
+            home=self._home,
+            witness=self._witness,
             pool=pool,
         )
         if pool is not None:
@@ -122,6 +133,7 @@ class Worker:
             on_sent=self._intake.sent_so_far,
             on_fenced=self._fenced.set,
             on_mode=self._follow,
+            on_moved=self._intake.look_anew,
         )
         self.on_mode: Callable[[Mode], None] = lambda _: None
         """Called when the cluster is to be led in another way, and once at the beginning."""
@@ -212,6 +224,7 @@ class Worker:
 
     def _not_started(self, run: Run) -> None:
         """A begun task whose body did not start: a look at the rows gives it back."""
+        self._witness.not_started(run.context.run_id)
         self._slots.ended()
         self._intake.look()
 
@@ -286,10 +299,12 @@ class Worker:
 
     async def _leave(self, patience: float) -> None:
         """Close the incarnation, and say the truth about whatever it still holds."""
-        if not self._fenced.is_set():
-            await self._tell(self._end, patience)
+        await self._tell(self._end, patience)
 
     async def _end(self, db: Connection) -> None:
+        await self._home.take_leave(db)
+        if self._fenced.is_set():
+            return
         async with db.transaction():
             # Unlike a reaper it waits for whoever holds the row: nobody else would come for it.
             held = await workers.lock_registration(db, self._registration.id)

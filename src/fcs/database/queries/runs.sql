@@ -226,14 +226,16 @@ select array(select run_id from again union all select run_id from done) as run_
        (select count(*) from hint) as hints;
 
 -- name: release
--- Give back runs whose body was never started: the attempt does not count.
-with durable as (select fcs.durably()),
+-- Give back runs whose body was never started: the attempt does not count. Not where something may
+-- be forgotten: there it may have been.
+with durable as (select fcs.durably(), is_open from fcs.home),
 wanted as (
     select wanted.*
       from durable,
            unnest(%(task_ids)b::uuid[], %(run_ids)b::uuid[])
                with ordinality as wanted (task_id, run_id, no)
-     where no between 1 and 1000000
+     where is_open
+       and no between 1 and 1000000
   order by task_id
 ),
 released as (
@@ -285,6 +287,87 @@ insert into fcs.late_reports (run_id, task_id, status, error, reported_at)
 on conflict (run_id) do nothing
   returning task_id;
 
+-- name: testify
+-- Runs whose bodies a worker has started, told to a database that may have forgotten them: no such
+-- body may start again. Those of which it knows nothing count as attempts of their tasks; one that it
+-- takes for running may be over. The tasks end, or run again where that was asked for.
+with durable as (select fcs.durably(), fcs.now() as now),
+told as (
+    select told.*, now
+      from durable,
+           unnest(
+               %(task_ids)b::uuid[],
+               %(run_ids)b::uuid[],
+               %(ages)s::float[],
+               %(are_over)s::boolean[]
+           ) with ordinality as told (task_id, run_id, age, is_over, no)
+     where no between 1 and 1000000
+),
+task as (
+      select tasks.*
+        from (select distinct task_id from told) as named
+        join fcs.tasks on tasks.id = named.task_id
+       where tasks.status in ('pending', 'dispatched', 'running')
+    order by tasks.id
+         for no key update of tasks
+),
+forgotten as (
+    select task.id,
+           told.run_id,
+           told.now - make_interval(secs => told.age) as started_at,
+           least(
+               task.attempt - (task.status = 'running')::int
+                   + row_number() over (partition by task.id order by no),
+               task.max_attempts
+           )::int as attempt
+      from task
+      join told on told.task_id = task.id
+     where (task.status <> 'running' or task.run_id in (select run_id from told where is_over))
+       and not exists (
+               select
+                 from fcs.attempts
+                where attempts.task_id = told.task_id
+                  and attempts.run_id = told.run_id
+           )
+),
+latest as (
+      select distinct on (id) *
+        from forgotten
+    order by id, attempt desc, started_at desc
+),
+moved as (
+       update fcs.tasks
+          set status = case when may_retry then 'pending'::fcs.status else 'interrupted' end,
+              worker_id = case when not may_retry then %(worker_id)s::uuid end,
+              incarnation = null,
+              run_id = case when not may_retry then latest.run_id end,
+              attempt = latest.attempt,
+              started_at = case when not may_retry then latest.started_at end,
+              progress = case when not may_retry then tasks.progress end,
+              due_at = case when may_retry then greatest(fcs.now(), scheduled_at) end,
+              error = %(reason)s,
+              updated_at = fcs.now()
+         from latest,
+              lateral (
+                  select task.retry_interrupted
+                         and latest.attempt < task.max_attempts
+                         and task.cancel_requested_at is null as may_retry
+                    from task
+                   where task.id = latest.id
+              ) as judged
+        where tasks.id = latest.id
+          and tasks.status in ('pending', 'dispatched', 'running')
+    returning tasks.id
+),
+kept as (
+    insert into fcs.attempts (
+                    task_id, attempt, run_id, worker_id, outcome, started_at, ended_at, error
+                )
+         select id, attempt, run_id, %(worker_id)s, 'interrupted', started_at, fcs.now(), %(reason)s
+           from forgotten
+    on conflict do nothing
+)
+select id from moved;
 
 -- name: report_progress
 -- How far bodies have come.

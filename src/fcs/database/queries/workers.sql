@@ -59,6 +59,12 @@ on conflict (id) do update
       and state in ('live', 'draining')
 returning tasks_sent, (select mode::text from fcs.cluster), (select id from fcs.home where is_open);
 
+-- name: has_testified
+-- The worker has told what it had begun, should this database have forgotten it.
+update fcs.workers
+   set testified_at = fcs.now()
+ where incarnation = %(incarnation)s;
+
 -- name: drain
 -- Ask for no more tasks.
    update fcs.workers
