@@ -18,11 +18,12 @@ from tests.database.scene import (
     status,
     task_id,
     to,
+    worker_id,
 )
 
-from fcs.database import bulk, creation, retention, runs, settling, tasks
+from fcs.database import bulk, creation, identity, retention, runs, settling, tasks
 from fcs.database.connect import Connection
-from fcs.database.runs import Again, Evidence
+from fcs.database.runs import Again, Evidence, Receipt
 from fcs.database.tasks import Overdue
 from fcs.domain.retention import Stretch
 from fcs.domain.task import FINAL, MOVES, AttemptOutcome, Status
@@ -45,6 +46,12 @@ async def settle(db: Connection) -> None:
     assert (await settling.settle(db)).notes == 1
 
 
+async def adopt(db: Connection) -> None:
+    """A copy, whose worker has not spoken."""
+    await db.execute("update fcs.identity set on_hold_since = fcs.now()")
+    assert await identity.adopt(db, await identity.look(db)) is not None
+
+
 STATEMENTS: dict[str, list[Act]] = {
     "create": [lambda db: tasks.create(db, [new(1)])],
     "dispatch": [lambda db: tasks.dispatch(db, to(7, 1))],
@@ -60,6 +67,8 @@ STATEMENTS: dict[str, list[Act]] = {
     ],
     "retry": [lambda db: runs.retry(db, [Again(ID, run_id(1), 0.0, OUCH)], "report")],
     "release": [lambda db: runs.release(db, [(ID, run_id(1))])],
+    "testify": [lambda db: runs.testify(db, worker_id(7), [Receipt(ID, run_id(1), 1.0, True)])],
+    "adopt": [adopt],
     "cancel": [lambda db: tasks.cancel(db, [ID], reason="no need")],
     "repeat": [lambda db: bulk.repeat(db, {ID: task_id(2)})],
     "create_linked": [lambda db: creation.create_linked(db, [new(1, key="order 1")])],

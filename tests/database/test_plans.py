@@ -59,9 +59,12 @@ BY_KEY = [
 ] + [
     ("runs", name)
     for name in (
-        "begin", "succeed", "finish", "retry", "release", "record_late", "report_progress",
+        "begin", "succeed", "finish", "retry", "release", "record_late", "testify",
+        "report_progress",
     )
 ] + [
+    ("identity", "in_hand"),
+    ("identity", "adopt"),
     ("creation", "create_linked"),
     ("creation", "forget_keys"),
     ("settling", "mark_needed"),

@@ -21,6 +21,8 @@ ALLOWED = {
     ("running", "pending"),
     ("running", "cancelled"),
     ("pending", "cancelled"),
+    ("pending", "interrupted"),
+    ("dispatched", "interrupted"),
     ("dispatched", "cancelled"),
     ("pending", None),
     ("dispatched", None),

@@ -1,7 +1,7 @@
 """Which database this is: one function for each statement of `queries/identity.sql`."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict
@@ -9,11 +9,39 @@ from psycopg.conninfo import conninfo_to_dict
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.identity import BINDS_FOR, Claim, Place
+from fcs.domain.ids import TaskId, WorkerId
+from fcs.domain.task import Status
 
 _SQL = load("identity")
 
+UNKNOWN: Final = (
+    "it was handed to a worker before the database was copied or promoted, and that worker has not"
+    " told whether it began"
+)
+
 _UNNAMED = "walreceiver"
 """By that name a standby is known that has none."""
+
+
+class Witness(NamedTuple):
+    """A worker that was there; `silent` is in seconds. One that is here beats on this database."""
+
+    id: WorkerId
+    host: str
+    silent: float
+    has_testified: bool
+    is_here: bool
+
+
+class InHand(NamedTuple):
+    """A task that a worker had in hand, and whether that worker has told what it had begun."""
+
+    id: TaskId
+    ty: str
+    status: Status
+    worker_id: WorkerId
+    has_testified: bool
+    may_retry: bool
 
 
 class Looked(NamedTuple):
@@ -85,6 +113,30 @@ async def claim(db: Connection, standbys: str, *, in_force: str) -> bool:
     """Write down whom commits wait for, empty for nobody, while this setting is in force."""
     params = {"standbys": standbys, "in_force": in_force, "binds_for": BINDS_FOR}
     return (await db.execute(_SQL["claim"], params)).rowcount == 1
+
+
+async def witnesses(db: Connection) -> list[Witness]:
+    """The workers that were there when the cluster was put on hold."""
+    return [Witness(*row) for row in await (await db.execute(_SQL["witnesses"])).fetchall()]
+
+
+async def in_hand(db: Connection, *, limit: int) -> list[InHand]:
+    """What workers had in hand."""
+    cursor = await db.execute(_SQL["in_hand"], {"limit": limit})
+    return [
+        InHand(id, ty, Status(status), *rest) for id, ty, status, *rest in await cursor.fetchall()
+    ]
+
+
+async def adopt(db: Connection, seen: Looked) -> list[TaskId] | None:
+    """Take what was found for the database that fcs knows, whatever it has forgotten; return the
+    tasks of which nobody knows whether they had begun, `None` if there was nothing to adopt any
+    more."""
+    assert seen.found is not None
+    params = _as_seen(seen) | seen.found._asdict()
+    params |= {"on_hold_since": seen.on_hold_since, "reason": UNKNOWN}
+    row = await (await db.execute(_SQL["adopt"], params)).fetchone()
+    return None if row is None else list(row[0])
 
 
 def _as_seen(seen: Looked) -> dict[str, object]:

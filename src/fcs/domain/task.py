@@ -44,6 +44,10 @@ class Actor(StrEnum):
     OWNER = "owner"
     """The worker that holds the run's token."""
     REAPER = "reaper"
+    WITNESS = "witness"
+    """A worker that knows of runs which the database has forgotten."""
+    OPERATOR = "operator"
+    """Whoever adopts a database that may have forgotten something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,17 @@ MOVES: Final[tuple[Move, ...]] = (
     Move("interrupt", Status.RUNNING, Status.INTERRUPTED, Actor.OWNER, "finish", _RUN),
     Move("stop", Status.RUNNING, Status.CANCELLED, Actor.OWNER, "finish", _RUN),
     Move("retry", Status.RUNNING, Status.PENDING, Actor.OWNER, "retry", (*_RUN, "max_attempts")),
+    Move("testify", Status.RUNNING, Status.INTERRUPTED, Actor.OWNER, "testify", _RUN),
+    Move("testify and retry", Status.RUNNING, Status.PENDING, Actor.OWNER, "testify",
+         (*_RUN, "retry_interrupted", "max_attempts")),
+    Move("testify", Status.PENDING, Status.INTERRUPTED, Actor.WITNESS, "testify", _RUN),
+    Move("testify", Status.DISPATCHED, Status.INTERRUPTED, Actor.WITNESS, "testify", _RUN),
+    Move("testify and retry", Status.DISPATCHED, Status.PENDING, Actor.WITNESS, "testify",
+         (*_RUN, "retry_interrupted", "max_attempts")),
+    Move("adopt", Status.DISPATCHED, Status.INTERRUPTED, Actor.OPERATOR, "adopt",
+         ("id", *_HELD)),
+    Move("adopt and retry", Status.DISPATCHED, Status.PENDING, Actor.OPERATOR, "adopt",
+         ("id", *_HELD, "retry_interrupted", "max_attempts")),
     Move("release", Status.RUNNING, Status.PENDING, Actor.OWNER, "release", _RUN),
     Move("reap", Status.RUNNING, Status.INTERRUPTED, Actor.REAPER, "reap", _HELD),
     Move("reap and retry", Status.RUNNING, Status.PENDING, Actor.REAPER, "reap",

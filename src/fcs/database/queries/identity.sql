@@ -75,3 +75,88 @@ with durable as (select fcs.durably())
       and (standbys in ('', %(standbys)s) or standbys_seen_at < fcs.now() - make_interval(secs => %(binds_for)s))
       and %(in_force)s = current_setting('synchronous_standby_names')
 returning identity.id;
+
+-- name: witnesses
+-- The workers that were there, and whether they have told what they had begun. Who has sent a beat
+-- since will tell.
+  select workers.id,
+         host,
+         extract(epoch from fcs.now() - beat_at)::float as silent,
+         coalesce(testified_at >= on_hold_since, false) as has_testified,
+         coalesce(beat_at >= on_hold_since, false) as is_here
+    from fcs.workers, fcs.identity
+   where state in ('live', 'draining')
+order by workers.id;
+
+-- name: in_hand
+-- What workers had in hand, and whether they have told what they had begun.
+  select tasks.id,
+         ty,
+         status::text,
+         tasks.worker_id,
+         coalesce(testified_at >= on_hold_since, false) as has_testified,
+         retry_interrupted and attempt + (status = 'dispatched')::int < max_attempts as may_retry
+    from fcs.identity,
+         fcs.tasks
+    left join fcs.workers
+           on workers.incarnation = tasks.incarnation
+          and workers.state in ('live', 'draining')
+   where tasks.incarnation is not null
+order by tasks.id
+   limit %(limit)s;
+
+-- name: adopt
+-- This is the database from now on, whatever it has forgotten. Of a task that was handed to a worker
+-- which has not spoken nobody knows whether it has begun: it ends, or counts as an attempt where
+-- another one was asked for. Answers with those tasks; no row if somebody else was quicker.
+with durable as (select fcs.durably()),
+home as (
+       update fcs.identity
+          set id = gen_random_uuid(),
+              system = %(system)s,
+              database = %(database)s,
+              timeline = %(timeline)s,
+              server_started_at = pg_postmaster_start_time(),
+              since = fcs.now(),
+              standbys = '',
+              on_hold_since = null,
+              on_hold_why = ''
+         from durable
+        where id = %(id)s
+          and on_hold_since = %(on_hold_since)s
+          and pg_postmaster_start_time() = %(found_server_started_at)s
+    returning id
+),
+unknown as (
+      select tasks.id,
+             attempt + 1 as attempt,
+             retry_interrupted and attempt + 1 < max_attempts as may_retry
+        from home, fcs.tasks
+       where tasks.incarnation is not null
+         and tasks.status = 'dispatched'
+         and not exists (
+                 select
+                   from fcs.workers
+                  where workers.incarnation = tasks.incarnation
+                    and workers.state in ('live', 'draining')
+                    and testified_at >= %(on_hold_since)s
+             )
+    order by tasks.id
+         for no key update of tasks
+),
+moved as (
+       update fcs.tasks
+          set status = case when may_retry then 'pending'::fcs.status else 'interrupted' end,
+              worker_id = case when not may_retry then tasks.worker_id end,
+              incarnation = null,
+              attempt = unknown.attempt,
+              due_at = case when may_retry then greatest(fcs.now(), scheduled_at) end,
+              error = %(reason)s,
+              updated_at = fcs.now()
+         from unknown
+        where tasks.id = unknown.id
+          and tasks.status = 'dispatched'
+    returning tasks.id
+)
+select array(select id from moved order by id), pg_notify('fcs_candidates', 'adopted')
+  from home;
