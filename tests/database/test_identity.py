@@ -413,7 +413,8 @@ async def test_what_lay_with_a_worker_that_has_not_spoken_does_not_run_again(
     assert {one.id.int: one.has_testified for one in seen.values()} == {
         1: False, 2: True, 3: False, 5: False,
     }  # fmt: skip
-    heard = {one.id: one.has_testified for one in await identity.witnesses(home)}
+    witnesses = await identity.witnesses(home, patience=0)
+    heard = {one.id: one.has_testified for one in witnesses}
     assert heard == {worker_id(7): False, worker_id(8): True}
 
     assert await identity.adopt(home, await identity.look(home)) == [task_id(1), task_id(5)]
@@ -421,6 +422,26 @@ async def test_what_lay_with_a_worker_that_has_not_spoken_does_not_run_again(
         Status.INTERRUPTED, Status.DISPATCHED, Status.RUNNING, Status.PENDING, Status.PENDING,
     ]  # fmt: skip
     assert (await row(home, 5))["attempt"] == 1
+
+
+async def test_who_may_still_tell_is_awaited(home: Connection) -> None:
+    await add_workers(home, 8, 9)
+    await freeze(home, NOON + 10 * SECOND)
+    await change(home, "on_hold_since = fcs.now()")
+    await workers.beat(home, incarnation(8), report_no=1, slots_busy=0, tasks_taken=0)
+    await workers.has_testified(home, incarnation(9))
+
+    async def awaited(patience: float) -> set[int]:
+        found = await identity.witnesses(home, patience=patience)
+        return {one.id.int - worker_id(0).int for one in found if one.is_awaited}
+
+    assert await awaited(5) == {7, 8}
+    await freeze(home, NOON + 14 * SECOND)
+    assert await awaited(5) == {7, 8}
+    await freeze(home, NOON + 16 * SECOND)
+    assert await awaited(5) == {8}
+    await workers.has_testified(home, incarnation(8))
+    assert await awaited(5) == set()
 
 
 async def test_what_a_worker_told_another_time_does_not_count(home: Connection) -> None:

@@ -7,11 +7,14 @@ from fcs.domain.identity import (
     CLAIM_INTERVAL,
     TRUSTED_FOR,
     Claim,
+    Fate,
     Place,
     Verdict,
+    fate_of,
     hold_problem,
     judge,
 )
+from fcs.domain.task import Status
 
 KNOWN = Place(system=7, database=5, timeline=1)
 PROMOTED = KNOWN._replace(timeline=2)
@@ -81,6 +84,23 @@ def test_any_other_promotion_may_have_lost_something(
 def test_a_claim_binds_for_longer_than_it_is_trusted_and_is_renewed_well_before() -> None:
     assert CLAIM_INTERVAL <= TRUSTED_FOR / 2
     assert BINDS_FOR - TRUSTED_FOR >= 30
+
+
+@pytest.mark.parametrize(
+    ("status", "has_testified", "may_retry", "fate"),
+    [
+        (Status.DISPATCHED, True, False, Fate.BEGINS),
+        (Status.RUNNING, True, True, Fate.RUNS_ON),
+        (Status.DISPATCHED, False, False, Fate.INTERRUPTED),
+        (Status.RUNNING, False, False, Fate.INTERRUPTED),
+        (Status.DISPATCHED, False, True, Fate.RUNS_AGAIN),
+        (Status.RUNNING, False, True, Fate.RUNS_AGAIN),
+    ],
+)
+def test_what_nobody_knows_of_does_not_begin_unless_that_was_asked_for(
+    status: Status, has_testified: bool, may_retry: bool, fate: Fate
+) -> None:
+    assert fate_of(status, has_testified=has_testified, may_retry=may_retry) == fate
 
 
 def test_a_glance_says_what_to_do() -> None:

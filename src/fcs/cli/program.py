@@ -25,6 +25,7 @@ VERBS = {
     "queues": "List the queues.",
     "prune": "Delete final tasks that are past their time.",
     "schedules": "List the schedules.",
+    "adopt": "Go on with a database that is on hold: a copy, or a promoted standby.",
     "doctor": "Check that a database is fit for fcs.",
     "bench": "Measure what this machine and this Postgres can do.",
 }

@@ -24,13 +24,13 @@ _UNNAMED = "walreceiver"
 
 
 class Witness(NamedTuple):
-    """A worker that was there; `silent` is in seconds. One that is here beats on this database."""
+    """A worker that was there; `silent` is in seconds. One is awaited that will tell, or might."""
 
     id: WorkerId
     host: str
     silent: float
     has_testified: bool
-    is_here: bool
+    is_awaited: bool
 
 
 class InHand(NamedTuple):
@@ -115,9 +115,11 @@ async def claim(db: Connection, standbys: str, *, in_force: str) -> bool:
     return (await db.execute(_SQL["claim"], params)).rowcount == 1
 
 
-async def witnesses(db: Connection) -> list[Witness]:
-    """The workers that were there when the cluster was put on hold."""
-    return [Witness(*row) for row in await (await db.execute(_SQL["witnesses"])).fetchall()]
+async def witnesses(db: Connection, *, patience: float) -> list[Witness]:
+    """The workers that were there when the cluster was put on hold. They may still come for
+    `patience` seconds since."""
+    cursor = await db.execute(_SQL["witnesses"], {"patience": patience})
+    return [Witness(*row) for row in await cursor.fetchall()]
 
 
 async def in_hand(db: Connection, *, limit: int) -> list[InHand]:

@@ -12,10 +12,12 @@ that is cut off. So it holds for a while only, and where the standbys have chang
 until no copy of the old claim can be trusted any more.
 """
 
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from fcs.domain.problems import ClusterProblem, in_words
 from fcs.domain.standbys import whom_all_wait_for
+from fcs.domain.task import Status
 
 TRUSTED_FOR: Final = 60.0
 """Seconds for which a promoted standby may rely on a claim."""
@@ -93,6 +95,25 @@ def _doubt(claim: Claim, name: str | None) -> str:
             " before: they may have gone on without it"
         )
     return ""
+
+
+class Fate(StrEnum):
+    """What becomes of a task that a worker had in hand when the database was copied or promoted."""
+
+    BEGINS = "begins"
+    """Its worker has not begun it, and will."""
+    RUNS_ON = "runs_on"
+    INTERRUPTED = "interrupted"
+    """Nobody knows how far it has come."""
+    RUNS_AGAIN = "runs_again"
+    """Nor here, and that was asked for."""
+
+
+def fate_of(status: Status, *, has_testified: bool, may_retry: bool) -> Fate:
+    """What becomes of it, by whether its worker has told what it had begun."""
+    if has_testified:
+        return Fate.BEGINS if status is Status.DISPATCHED else Fate.RUNS_ON
+    return Fate.RUNS_AGAIN if may_retry else Fate.INTERRUPTED
 
 
 def is_claimable(standbys: str) -> bool:

@@ -78,12 +78,19 @@ returning identity.id;
 
 -- name: witnesses
 -- The workers that were there, and whether they have told what they had begun. Who has sent a beat
--- since will tell.
+-- since will tell, and who has not may still come for so many seconds.
   select workers.id,
          host,
          extract(epoch from fcs.now() - beat_at)::float as silent,
          coalesce(testified_at >= on_hold_since, false) as has_testified,
-         coalesce(beat_at >= on_hold_since, false) as is_here
+         coalesce(
+             coalesce(testified_at, '-infinity') < on_hold_since
+             and (
+                 beat_at >= on_hold_since
+                 or on_hold_since > fcs.now() - make_interval(secs => %(patience)s)
+             ),
+             false
+         ) as is_awaited
     from fcs.workers, fcs.identity
    where state in ('live', 'draining')
 order by workers.id;
