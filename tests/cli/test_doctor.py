@@ -16,6 +16,7 @@ from fcs.database.insights import Health, Pin
 from fcs.database.mail import listen
 from fcs.database.migrate import migrate
 from fcs.domain.errors import FcsError, SchemaOutdated
+from fcs.domain.identity import awaits_adoption
 from fcs.domain.topology import Mode
 from fcs.embedded import Postgres
 
@@ -40,6 +41,7 @@ HEALTHY = Facts(
     local_now=NOON,
     pin=None,
     schema_error=None,
+    hold=None,
     unlogged=[],
     is_direct=True,
     ring_seconds=0.001,
@@ -77,6 +79,8 @@ def healthy_but(**changes: Any) -> dict[str, Any]:
         (set_to("max_connections", "32"), {"connections": "warn"}),
         (set_to("max_connections", "13"), {"connections": "fail"}),
         ({"schema_error": SchemaOutdated("old", hint="init")}, {"schema": "fail"}),
+        ({"hold": awaits_adoption("it was promoted")}, {"known": "fail"}),
+        (set_to("synchronous_standby_names", "*"), {}),
         ({"unlogged": ["tasks"]}, {"logged tables": "fail"}),
         ({"is_direct": False}, {"direct": "warn"}),
         ({"ring_seconds": None}, {"notifications": "warn"}),

@@ -29,10 +29,10 @@ from tests.database.scene import (
 from fcs.database import home as module
 from fcs.database import identity, runs, tasks, workers
 from fcs.database.connect import Connection
-from fcs.database.home import Home, verdict_on, why_on_hold
+from fcs.database.home import Home, hold_on, verdict_on
 from fcs.database.runs import Again, Evidence, Receipt
 from fcs.domain.errors import DatabaseUnavailable, OnHold
-from fcs.domain.identity import BINDS_FOR
+from fcs.domain.identity import BINDS_FOR, awaits_adoption
 from fcs.domain.task import AttemptOutcome, Status
 
 W = incarnation(7)
@@ -177,7 +177,7 @@ async def test_a_copy_is_put_on_hold_until_somebody_adopts_it(
 
     with pytest.raises(OnHold):
         await survey(home)
-    assert await why_on_hold(home) == why
+    assert await hold_on(home) == awaits_adoption(why)
     assert not waiting.done()
     assert await identity.adopt(home, await identity.look(home)) == []
     await waiting
@@ -218,7 +218,7 @@ async def test_any_other_does_not(home: Connection, claim: str) -> None:
     await change(home, claim)
 
     assert not verdict_on(await identity.look(home)).is_home
-    assert await why_on_hold(home)
+    assert await hold_on(home)
 
 
 async def test_leases_do_not_count_from_before_a_server_was_the_one(home: Connection) -> None:
@@ -286,7 +286,7 @@ async def test_a_witness_is_heard_once_while_on_hold_and_once_after(
     heard = []
 
     async def testify(db: Connection) -> None:
-        heard.append(await why_on_hold(db))
+        heard.append(await hold_on(db))
 
     witness = Home(part="test", testify=testify)
     await witness.enter(home)
@@ -296,10 +296,10 @@ async def test_a_witness_is_heard_once_while_on_hold_and_once_after(
     entering = asyncio.create_task(witness.enter(home))
     why = await until_on_hold(home)
     await asyncio.sleep(0.1)
-    assert heard == [why]
+    assert heard == [awaits_adoption(why)]
     assert await identity.adopt(home, await identity.look(home)) == []
     await entering
-    assert heard == [why, ""]
+    assert heard == [awaits_adoption(why), None]
 
 
 # --- What a worker tells ---

@@ -10,8 +10,9 @@ from fcs.domain.identity import (
     Fate,
     Place,
     Verdict,
+    awaits_adoption,
+    awaits_end_of,
     fate_of,
-    hold_problem,
     judge,
 )
 from fcs.domain.task import Status
@@ -104,7 +105,10 @@ def test_what_nobody_knows_of_does_not_begin_unless_that_was_asked_for(
 
 
 def test_a_glance_says_what_to_do() -> None:
-    problem = hold_problem("it was promoted")
+    problem = awaits_adoption("it was promoted")
 
     assert "it was promoted" in problem.message
     assert "fcs adopt" in problem.hint
+    problem = awaits_end_of(FRESH, "s2")
+    assert "waited for s1 and now wait for s2" in problem.message
+    assert "90 s" in problem.hint

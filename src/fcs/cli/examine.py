@@ -9,6 +9,7 @@ from fcs.cli.findings import Facts
 from fcs.database import backlog, cluster, insights, retention
 from fcs.database.connect import Connection, connect
 from fcs.database.hearing import forget
+from fcs.database.home import hold_on
 from fcs.database.mail import listen
 from fcs.database.migrate import check_schema
 from fcs.domain.cluster import ClusterView
@@ -33,6 +34,7 @@ async def examine(url: str, settings: Settings) -> Facts:
             local_now=local_now,
             pin=await insights.pin(db),
             schema_error=schema_error,
+            hold=None if schema_error else await hold_on(db),
             unlogged=[] if schema_error else await insights.unlogged(db),
             is_direct=await _is_direct(db, other),
             ring_seconds=None if health.in_recovery else await _ring(db, other),

@@ -8,8 +8,9 @@ from fcs.database.insights import Health, Pin
 from fcs.database.migrate import POSTGRES_MIN
 from fcs.domain.cluster import ClusterView
 from fcs.domain.errors import FcsError
+from fcs.domain.identity import is_claimable
 from fcs.domain.leading_problems import without_leader
-from fcs.domain.problems import in_words
+from fcs.domain.problems import ClusterProblem, in_words
 from fcs.supervisor.elector import MARGIN_SHARE
 
 SPARE_CONNECTIONS = 20
@@ -38,6 +39,8 @@ class Facts(NamedTuple):
     local_now: datetime
     pin: Pin | None
     schema_error: FcsError | None
+    hold: ClusterProblem | None
+    """What keeps everything from being handed out and begun."""
     unlogged: list[str]
     is_direct: bool
     ring_seconds: float | None
@@ -56,6 +59,7 @@ def judge(facts: Facts) -> list[Finding]:
         _version(facts),
         _schema(facts),
         _writable(facts),
+        _known(facts),
         *_durable(facts),
         _direct(facts),
         _notifications(facts),
@@ -99,6 +103,12 @@ def _writable(facts: Facts) -> Finding:
     )
 
 
+def _known(facts: Facts) -> Finding:
+    if facts.hold is None:
+        return Finding("known", "ok", "is no copy, and has forgotten nothing")
+    return Finding("known", "fail", facts.hold.message, facts.hold.hint)
+
+
 def _durable(facts: Facts) -> Iterator[Finding]:
     lost = "What was acknowledged may be lost or damaged in a crash: set {} = on."
     for name in ("fsync", "full_page_writes"):
@@ -109,8 +119,7 @@ def _durable(facts: Facts) -> Iterator[Finding]:
     yield Finding("synchronous_commit", "ok", f"{commit}{note}")
 
     standbys = facts.settings["synchronous_standby_names"]
-    none = "none; a failover to another standby may lose what was acknowledged last"
-    yield Finding("synchronous standby", "ok", standbys or none)
+    yield Finding("synchronous standby", "ok", _after_failover(standbys))
 
     if facts.unlogged:
         yield Finding(
@@ -121,6 +130,14 @@ def _durable(facts: Facts) -> Iterator[Finding]:
         )
     else:
         yield Finding("logged tables", "ok", "all")
+
+
+def _after_failover(standbys: str) -> str:
+    if not standbys:
+        return "none; a failover may lose what was acknowledged last, and is put on hold"
+    if is_claimable(standbys):
+        return f"{standbys}; a failover there goes on by itself"
+    return f"{standbys}; which of them has everything is not certain: a failover is put on hold"
 
 
 def _switch(facts: Facts, name: str, otherwise: State, hint: str) -> Finding:

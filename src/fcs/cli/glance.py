@@ -14,6 +14,7 @@ from fcs.cli.queue.form import paused
 from fcs.cli.text import cut
 from fcs.database import backlog, cluster, insights, queues, schedules
 from fcs.database.connect import Connection
+from fcs.database.home import hold_on
 from fcs.database.insights import LaneWaiting, WorkerView
 from fcs.database.queues import QueueView
 from fcs.domain.cluster import ClusterView
@@ -49,7 +50,9 @@ async def look(db: Connection, *, lease: float) -> Glance:
     waiting = await insights.waiting(db, await backlog.lanes(db, limit=LANES_MAX))
     ruled = await queues.look(db, [rules.queue for rules in await queues.rules(db)])
     an_hour_ago = uuid7(round((now - _HOUR).timestamp() * 1_000), bytes(ENTROPY_BYTES))
-    problems = [*find_leading_problems(led, workers)]
+    hold = await hold_on(db)
+    problems = [hold] if hold else []
+    problems += find_leading_problems(led, workers)
     problems += find_problems(
         waiting,
         workers,

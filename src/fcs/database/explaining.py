@@ -2,6 +2,7 @@
 
 from fcs.database import cluster, insights, why
 from fcs.database.connect import Connection
+from fcs.database.home import hold_on
 from fcs.domain.ids import TaskId
 from fcs.domain.why import Around, Why, explain
 
@@ -13,4 +14,5 @@ async def explain_task(db: Connection, id: TaskId) -> Why | None:
     if task is None or seen is None:
         return None
     workers = await insights.list_workers(db)
-    return explain(task, Around(*seen, workers, await cluster.show(db)))
+    around = Around(*seen, workers, await cluster.show(db), await hold_on(db))
+    return explain(task, around)

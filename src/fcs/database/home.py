@@ -15,14 +15,15 @@ from fcs.database.connect import Connection
 from fcs.database.identity import Looked
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.identity import (
-    ADOPT,
-    BINDS_FOR,
     CLAIM_INTERVAL,
     Place,
     Verdict,
+    awaits_adoption,
+    awaits_end_of,
     is_claimable,
     judge,
 )
+from fcs.domain.problems import ClusterProblem
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Home:
         self._testify = testify
         self._id: UUID | None = None
         self._latest: Place | None = None
-        self._told = ""
+        self._told: ClusterProblem | None = None
 
     async def enter(self, db: Connection) -> None:
         """Return once tasks may be handed out and begun: at once, as a rule.
@@ -54,7 +55,7 @@ class Home:
         while not await self._is_let_in(db):
             await asyncio.sleep(LOOK_AGAIN)
         if self._told:
-            self._told = ""
+            self._told = None
             log.warning("goes on: part=%s", self._part)
 
     async def take_leave(self, db: Connection) -> None:
@@ -80,7 +81,7 @@ class Home:
                 log.warning("goes on: part=%s %s", self._part, verdict.why)
             return await self._is_let_in(db)
         if not seen.is_open:
-            self._tell(_bound(seen))
+            self._tell(awaits_end_of(seen.claim, seen.standbys_in_force))
             return False
         if self._id not in (None, seen.id) and self._testify:
             await self._testify(db)
@@ -88,7 +89,7 @@ class Home:
         return True
 
     async def _wait_for_adoption(self, db: Connection, seen: Looked) -> None:
-        if self._tell(f"{seen.on_hold_why}. {ADOPT}") and self._testify:
+        if self._tell(awaits_adoption(seen.on_hold_why)) and self._testify:
             await self._testify(db)
 
     def _primary(self, seen: Looked) -> Place:
@@ -107,12 +108,12 @@ class Home:
             )
         return seen.found
 
-    def _tell(self, why: str) -> bool:
+    def _tell(self, hold: ClusterProblem) -> bool:
         """Say once why nothing begins; whether that is news."""
-        if why == self._told:
+        if hold == self._told:
             return False
-        self._told = why
-        log.warning("on hold: part=%s %s", self._part, why)
+        self._told = hold
+        log.warning("on hold: part=%s %s. %s", self._part, hold.message, hold.hint)
         return True
 
 
@@ -124,15 +125,16 @@ def verdict_on(seen: Looked) -> Verdict:
     return judge(seen.known, seen.found, seen.claim, seen.name)
 
 
-async def why_on_hold(db: Connection) -> str:
-    """Why nothing is handed out and begun, in words; empty where it is."""
+async def hold_on(db: Connection) -> ClusterProblem | None:
+    """What keeps everything from being handed out and begun; `None` where nothing does."""
     seen = await identity.look(db)
     if seen.found is None or seen.is_open:
-        return ""
+        return None
     verdict = verdict_on(seen)
     if not verdict.is_home:
-        return verdict.why
-    return _bound(seen) if seen.binds_for > 0 else ""
+        return awaits_adoption(verdict.why)
+    # Else nobody has looked since the server was started.
+    return awaits_end_of(seen.claim, seen.standbys_in_force) if seen.binds_for > 0 else None
 
 
 async def keep_claiming(db: Connection) -> None:
@@ -144,11 +146,3 @@ async def keep_claiming(db: Connection) -> None:
         if standbys or seen.claim.standbys:
             await identity.claim(db, standbys, in_force=in_force)
         await asyncio.sleep(CLAIM_INTERVAL)
-
-
-def _bound(seen: Looked) -> str:
-    return (
-        f"commits waited for {seen.claim.standbys} and now wait for"
-        f" {seen.standbys_in_force or 'nobody'}; until no copy of the old claim can be trusted any"
-        f" more, nothing begins ({BINDS_FOR:g} s at the most)"
-    )

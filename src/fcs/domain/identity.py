@@ -29,6 +29,8 @@ two servers that do not agree. The view `fcs.home` says the same."""
 CLAIM_INTERVAL: Final = 20.0
 """Seconds between two claims; what is left is for whoever promotes."""
 
+_HELD: Final = "nothing is handed out and nothing begins: "
+
 ADOPT: Final = "See what is not known:  fcs adopt --dry-run  and then:  fcs adopt"
 
 
@@ -121,6 +123,16 @@ def is_claimable(standbys: str) -> bool:
     return bool(whom_all_wait_for(standbys))
 
 
-def hold_problem(why: str) -> ClusterProblem:
-    """What a glance at a cluster says of it while it is on hold."""
-    return ClusterProblem("on_hold", f"nothing is handed out and nothing begins: {why}", ADOPT)
+def awaits_adoption(why: str) -> ClusterProblem:
+    """The cluster is on hold until somebody says that this is the database."""
+    return ClusterProblem("on_hold", _HELD + why, ADOPT)
+
+
+def awaits_end_of(claim: Claim, in_force: str) -> ClusterProblem:
+    """The cluster is on hold until nobody can trust that claim any more."""
+    return ClusterProblem(
+        "on_hold",
+        f"{_HELD}commits waited for {claim.standbys} and now wait for {in_force or 'nobody'}, and"
+        " the old standby might still be trusted if it were promoted",
+        f"Wait: that is over {BINDS_FOR:g} s after the change, at the latest.",
+    )

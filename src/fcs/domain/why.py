@@ -16,6 +16,7 @@ from fcs.domain.ids import TaskId
 from fcs.domain.leading_problems import without_leader
 from fcs.domain.problems import (
     LATE_AFTER,
+    ClusterProblem,
     WorkerSeen,
     able,
     did_you_mean,
@@ -56,7 +57,7 @@ class QueueSeen(msgspec.Struct, frozen=True):
 class Around(msgspec.Struct, frozen=True):
     """What there is around a task. `now` is the database's time; `ahead` counts the tasks of the
     same lane that are due before it; `last_outcome` is that of its last run; `needs` are the tasks
-    that have to end before it."""
+    that have to end before it; `hold` keeps everything from being handed out and begun."""
 
     now: datetime
     last_outcome: AttemptOutcome | None
@@ -65,6 +66,7 @@ class Around(msgspec.Struct, frozen=True):
     queue: QueueSeen
     workers: Sequence[WorkerSeen]
     cluster: ClusterView
+    hold: ClusterProblem | None = None
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -97,6 +99,7 @@ def _causes(task: TaskView, around: Around) -> Iterator[Cause]:
         case Status.PENDING:
             yield from _waits(task, around)
         case Status.DISPATCHED:
+            yield from _on_hold(around)
             yield _is_on_its_way(task, around)
         case Status.RUNNING:
             yield from _runs(task, around)
@@ -112,6 +115,7 @@ def _waits(task: TaskView, around: Around) -> Iterator[Cause]:
         *_needing(around),
         *_not_due(task, around),
         *_paused(task, around),
+        *_on_hold(around),
         *_without_leader(around),
         *_without_worker(task, around),
         *_limited(task, around),
@@ -171,6 +175,11 @@ def _paused(task: TaskView, around: Around) -> Iterator[Cause]:
         {"queue": task.queue, "paused_at": queue.paused_at, "paused_by": queue.paused_by,
          "paused_why": queue.paused_why},
     )  # fmt: skip
+
+
+def _on_hold(around: Around) -> Iterator[Cause]:
+    if hold := around.hold:
+        yield Cause(hold.code, hold.message, hold.hint)
 
 
 def _without_leader(around: Around) -> Iterator[Cause]:

@@ -11,6 +11,7 @@ import msgspec
 from fcs import __version__, http
 from fcs.client.ids import new_task_id
 from fcs.database import cluster
+from fcs.database.home import hold_on
 from fcs.database.writer import Writer
 from fcs.http import Check, Store, Tokens, check_listen
 from fcs.registry import Registry
@@ -51,7 +52,11 @@ class Door:
             registry=self._registry,
             store=self._store,
             new_id=new_task_id,
-            checks={"database": self._check_database, "worker": self._check_worker},
+            checks={
+                "database": self._check_database,
+                "known": self._check_known,
+                "worker": self._check_worker,
+            },
             version=__version__,
             check_host=check_host,
             tokens=Tokens.read(Path(options.token_file)) if options.token_file else None,
@@ -85,6 +90,11 @@ class Door:
     async def _check_database(self) -> Check:
         seen = await self._store.ask(cluster.show)
         return Check(ok=True, detail=seen.in_short())
+
+    async def _check_known(self) -> Check:
+        """Whether it is the database that fcs knows."""
+        hold = await self._store.ask(hold_on)
+        return Check(ok=hold is None, detail=f"{hold.message}. {hold.hint}" if hold else "")
 
     async def _check_worker(self) -> Check:
         if self.worker is None:
