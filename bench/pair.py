@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -83,8 +84,18 @@ class Pair:
 
     def promote(self) -> None:
         """Make the standby a primary; return when it takes writes."""
-        with psycopg.connect(self.standby.url(), autocommit=True) as db:
-            db.execute("select pg_promote()")
+        promote(self.standby)
+
+    def wait_until_equal(self) -> None:
+        """Until the standby has replayed all that the primary has written by now."""
+        with (
+            psycopg.connect(self.primary.url(), autocommit=True) as primary,
+            psycopg.connect(self.standby.url(), autocommit=True) as standby,
+        ):
+            written = primary.execute("select pg_current_wal_lsn()").fetchone()
+            replayed = "select pg_last_wal_replay_lsn() >= %s::pg_lsn"
+            while standby.execute(replayed, written).fetchone() != (True,):
+                time.sleep(0.01)
 
     def _let_go(self) -> None:
         while self._stopped:
@@ -113,6 +124,12 @@ def copy(source: Postgres, target: Postgres, *, as_standby: bool = True) -> None
     said, _ = process.communicate()
     dismiss(process)
     assert process.returncode == 0, said.decode("utf-8", "replace")
+
+
+def promote(server: Postgres) -> None:
+    """Make a standby a primary; return when it takes writes."""
+    with psycopg.connect(server.url(), autocommit=True) as db:
+        db.execute("select pg_promote()")
 
 
 def wait_for(server: Postgres, *standbys: str) -> None:

@@ -172,13 +172,19 @@ class Cluster:
     """The `fcs` processes of one test on one database.
 
     At the end each of them must still be there, unless the test saw it off, and no log may hold
-    a traceback.
+    a traceback. `told` is the address that they are told, where it is not that of the test.
     """
 
     def __init__(
-        self, url: str, folder: Path, *, environment: Mapping[str, str] | None = None
+        self,
+        url: str,
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        told: str | None = None,
     ) -> None:
         self.url = url
+        self._told = told or front(url)
         self.folder = folder
         self.ledger = Ledger(folder / "ledger")
         self.processes: list[Process] = []
@@ -219,7 +225,7 @@ class Cluster:
         return process
 
     def supervise(self) -> Process:
-        return self.run("supervise", "--database", front(self.url))
+        return self.run("supervise", "--database", self._told)
 
     def work(
         self, *options: str, id: UUID | None = None, app: str = "bodies:app", slots: int = 4
@@ -227,7 +233,7 @@ class Cluster:
         id = id or uuid4()
         given = [
             "--database",
-            front(self.url),
+            self._told,
             "--id",
             str(id),
             "--slots",
