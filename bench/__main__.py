@@ -7,6 +7,7 @@ python -m bench weather            what an old snapshot and autovacuum do to a s
 python -m bench modes              the three topologies side by side
 python -m bench growth             how cost grows, with plots (needs the extra `bench`)
 python -m bench strategies         who gets a task, in virtual time; into docs/explanation
+python -m bench failover           what failovers lose and how long they take; into docs/explanation
 python -m bench publish            the last runs, into README and docs/explanation
 """
 
@@ -18,7 +19,18 @@ from pathlib import Path
 
 import uvloop
 
-from bench import footprint, growth, modes, plot, publish, report, run, strategies, weather
+from bench import (
+    failover,
+    footprint,
+    growth,
+    modes,
+    plot,
+    publish,
+    report,
+    run,
+    strategies,
+    weather,
+)
 from bench.bar import Bar, Figures
 from bench.bars import ALL
 from bench.machine import this_machine
@@ -97,6 +109,15 @@ def _strategies(options: argparse.Namespace) -> None:
         print(block)
 
 
+def _failover(options: argparse.Namespace) -> None:
+    rounds = 1 if options.small else options.rounds
+    block = failover.block(rounds=rounds, say=_say, small=options.small)
+    if not options.small:
+        block = f"{failover.taken(_command(options), this_machine())}\n\n{block}"
+        publish.put(publish.FAILOVER, publish.between("failover"), block)
+    print(block)
+
+
 def _publish(_: argparse.Namespace) -> None:
     publish.main()
 
@@ -106,6 +127,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "modes": _beside(modes.BAR, publish.TOPOLOGIES),
     "weather": _beside(weather.BAR, publish.PAGE),
     "strategies": _strategies,
+    "failover": _failover,
     "publish": _publish,
 }
 

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 TOPOLOGIES = ROOT / "docs" / "explanation" / "topologies.md"
+FAILOVER = ROOT / "docs" / "explanation" / "failover.md"
 
 
 def between(name: str) -> re.Pattern[str]:
