@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcs.domain.ids import ENTROPY_BYTES, ids_of, read_ids, uuid7
+from fcs.domain.ids import ENTROPY_BYTES, ids_of, read_ids, uuid7, uuid7s
 
 MS_MAX = 2**48 - 1
 moments = st.integers(0, MS_MAX)
@@ -33,7 +33,7 @@ def test_a_later_id_sorts_later(a: int, b: int, entropy: bytes, other: bytes) ->
 def test_every_used_bit_of_entropy_counts(ms: int, bit: int) -> None:
     one, none = (1 << bit), 0
     if bit >= 62:
-        one <<= 6  # 12 bits of the upper part lie above the 68 that the lower part leaves
+        one <<= 2  # between the parts lies the variant
     assert uuid7(ms, one.to_bytes(ENTROPY_BYTES, "big")) != uuid7(
         ms, none.to_bytes(ENTROPY_BYTES, "big")
     )
@@ -46,13 +46,22 @@ def test_ids_of_one_millisecond_differ() -> None:
 
 def test_the_example_of_the_standard() -> None:
     """RFC 9562, appendix A.6."""
-    entropy = (0xCC3 << 68 | 0x18C4DC0C0C07398F).to_bytes(ENTROPY_BYTES, "big")
+    entropy = (0xCC3 << 64 | 0x18C4DC0C0C07398F).to_bytes(ENTROPY_BYTES, "big")
     assert str(uuid7(0x017F22E279B0, entropy)) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
 
 
 def test_a_time_beyond_the_format_is_an_error() -> None:
     with pytest.raises(OverflowError):
         uuid7(MS_MAX + 1, bytes(ENTROPY_BYTES))
+    with pytest.raises(OverflowError):
+        uuid7s(MS_MAX + 1, bytes(ENTROPY_BYTES))
+
+
+@given(moments, st.lists(entropies))
+def test_ids_of_one_moment_are_as_those_made_one_by_one_in_order(
+    ms: int, drawn: list[bytes]
+) -> None:
+    assert uuid7s(ms, b"".join(drawn)) == sorted(uuid7(ms, entropy) for entropy in drawn)
 
 
 @given(st.lists(st.uuids()))

@@ -4,12 +4,18 @@ import os
 import time
 from typing import cast
 
-from fcs.domain.ids import ENTROPY_BYTES, RunId, TaskId, ids_of, uuid7
+from fcs.domain.ids import ENTROPY_BYTES, RunId, TaskId, ids_of, uuid7, uuid7s
 
 
 def new_task_id() -> TaskId:
     """An id that sorts by its creation time. Nothing but the order of lists depends on it."""
     return TaskId(uuid7(time.time_ns() // 1_000_000, os.urandom(ENTROPY_BYTES)))
+
+
+def new_task_ids(count: int) -> list[TaskId]:
+    """Ids for so many tasks, in ascending order."""
+    drawn = os.urandom(ENTROPY_BYTES * count)
+    return cast(list[TaskId], uuid7s(time.time_ns() // 1_000_000, drawn))
 
 
 def new_run_ids(count: int) -> list[RunId]:

@@ -26,6 +26,8 @@ _ONE_FROM_BYTES: Final = msgspec.msgpack.Decoder(UUID)
 _FROM_BYTES: Final = msgspec.msgpack.Decoder(list[UUID])
 _ARRAY, _SIXTEEN_BYTES = b"\xdd", b"\xc4\x10"
 """How MessagePack begins an array, and a piece of binary data of that length."""
+_RANDOM, _VERSION_AND_VARIANT = 0x0FFF_3FFF_FFFF_FFFF_FFFF, 0x7000_8000_0000_0000_0000
+"""Which of the last 80 bits of an id are random; what the others are."""
 
 
 def uuid7(unix_ms: int, entropy: bytes) -> UUID:
@@ -33,11 +35,17 @@ def uuid7(unix_ms: int, entropy: bytes) -> UUID:
 
     `entropy` is `ENTROPY_BYTES` random bytes; 74 of their bits are used.
     """
-    random = int.from_bytes(entropy[:ENTROPY_BYTES], "big")
-    high, low = random >> 68, random & ((1 << 62) - 1)
-    id = (unix_ms << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low
+    id = unix_ms << 80 | int.from_bytes(entropy, "big") & _RANDOM | _VERSION_AND_VARIANT
     # Read by msgspec, which takes a quarter of the time of `UUID(int=...)`.
     return _ONE_FROM_BYTES.decode(_SIXTEEN_BYTES + id.to_bytes(16, "big"))
+
+
+def uuid7s(unix_ms: int, entropy: bytes) -> list[UUID]:
+    """Make ids of one moment, in ascending order: one of each `ENTROPY_BYTES` of the entropy."""
+    # Python sets the bits of all of them at once, as those of one long number.
+    random, rest = (_many_times(bits, entropy) for bits in (_RANDOM, _VERSION_AND_VARIANT))
+    tails = (int.from_bytes(entropy) & random | rest).to_bytes(len(entropy))
+    return _read(sorted(_pieces(tails, ENTROPY_BYTES)), unix_ms.to_bytes(6))
 
 
 def read_ids(text: str) -> list[UUID]:
@@ -52,6 +60,18 @@ def read_ids(text: str) -> list[UUID]:
 
 def ids_of(drawn: bytes) -> list[UUID]:
     """Make ids of random bytes, sixteen for each."""
-    pieces = [drawn[at : at + 16] for at in range(0, len(drawn), 16)]
+    return _read(_pieces(drawn, 16))
+
+
+def _many_times(bits: int, entropy: bytes) -> int:
+    return int.from_bytes(bits.to_bytes(ENTROPY_BYTES) * (len(entropy) // ENTROPY_BYTES))
+
+
+def _pieces(text: bytes, size: int) -> list[bytes]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def _read(pieces: list[bytes], head: bytes = b"") -> list[UUID]:
+    """The ids of these bytes; those of `head` come first in each."""
     array = [_ARRAY + pack("!I", len(pieces)), *pieces]
-    return _FROM_BYTES.decode(_SIXTEEN_BYTES.join(array))
+    return _FROM_BYTES.decode((_SIXTEEN_BYTES + head).join(array))
