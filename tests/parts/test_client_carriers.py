@@ -27,7 +27,7 @@ from tests.parts.stage import connected, count, reach, supervising, working
 from fcs import App
 from fcs.client.carriers import carrier_for
 from fcs.client.handler import Handler
-from fcs.database import tasks
+from fcs.database import parts
 from fcs.database.carrier import SyncCarrier
 from fcs.database.connect import Connection
 from fcs.domain.errors import InvalidInput, KeyInFlight, KeyReused
@@ -261,7 +261,7 @@ async def test_a_task_runs_once_its_transaction_commits(
 async def test_more_than_fits_one_statement_is_all_or_none(
     mail: Mail, database_url: str, db: Connection, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "PART_TASKS_MAX", 2)
+    monkeypatch.setattr(parts, "TASKS_MAX", 2)
     await db.execute("alter table fcs.tasks add constraint not_eve check (args->>'to' <> 'eve')")
     five = [{"to": str(number)} for number in range(5)]
     async with WAYS[name](database_url) as opened:

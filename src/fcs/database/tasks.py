@@ -6,14 +6,15 @@ what the statement changed, so the caller sees a lost race.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
 from msgspec import structs
 
+from fcs.database import parts
 from fcs.database.arrays import UuidArray
-from fcs.database.carrier import Carrier, Rows, SyncCarrier, carrier_of, sync_carrier_of
+from fcs.database.carrier import Carrier, SyncCarrier, carrier_of, sync_carrier_of
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.errors import OnHold
@@ -25,11 +26,6 @@ from fcs.domain.text import safe_text
 
 _SQL = load("tasks")
 _json = msgspec.json.Encoder()
-
-PART_TASKS_MAX: Final = 10_000
-PART_BYTES_MAX: Final = 16 * 1024 * 1024
-"""What one statement creates; more is several statements in one transaction. Postgres cannot read
-a JSON array of more than 256 MB, and a statement must be over within its timeout."""
 
 _USUAL = [(field.name, field.default) for field in structs.fields(NewTask) if not field.required]
 
@@ -93,49 +89,31 @@ class Reaped(NamedTuple):
 
 async def create(db: Connection | Carrier, tasks: Sequence[NewTask]) -> int:
     """Add tasks, all or none; return how many are new. One whose id is there stays as it is."""
-    carrier, parts = carrier_of(db), _parts(tasks)
-    if len(parts) == 1:
-        return _created(await carrier.run(_SQL["create"], _asked(parts[0], carrier.is_alone)))
-    async with carrier.together():
-        return sum(
-            [_created(await carrier.run(_SQL["create"], _asked(part, False))) for part in parts]
-        )
+    return await parts.write(carrier_of(db), _SQL["create"], _documents(tasks))
 
 
 def create_sync(db: psycopg.Connection[Any] | SyncCarrier, tasks: Sequence[NewTask]) -> int:
     """The twin of `create` for code without an event loop."""
-    carrier, parts = sync_carrier_of(db), _parts(tasks)
-    if len(parts) == 1:
-        return _created(carrier.run(_SQL["create"], _asked(parts[0], carrier.is_alone)))
-    with carrier.together():
-        return sum([_created(carrier.run(_SQL["create"], _asked(part, False))) for part in parts])
+    return parts.write_sync(sync_carrier_of(db), _SQL["create"], _documents(tasks))
 
 
-def _created(rows: Rows) -> int:
-    return int(rows[0][0]) if rows else 0
-
-
-def _asked(part: str, is_alone: bool) -> dict[str, str]:
-    return {"tasks": part, "is_alone": "true" if is_alone else "false"}
-
-
-def _parts(tasks: Sequence[NewTask]) -> list[str]:
-    """What the statements write that create so many tasks: JSON, bounded in size."""
-    parts: list[list[bytes]] = [[]]
-    size = 0
-    for task in tasks:
-        row = _json.encode(as_row(task))
-        size += len(row)
-        if parts[-1] and (size > PART_BYTES_MAX or len(parts[-1]) == PART_TASKS_MAX):
-            parts.append([])
-            size = len(row)
-        parts[-1].append(row)
-    return [f"[{b','.join(part).decode()}]" for part in parts]
+def _documents(tasks: Sequence[NewTask]) -> list[dict[str, str]]:
+    return [
+        {"tasks": _json.encode([as_row(task) for task in part]).decode()}
+        for part in parts.cut(tasks)
+    ]
 
 
 def as_row(task: NewTask) -> dict[str, Any]:
     """A new task as the statement reads it; what is as usual is left out."""
-    row = {"id": task.id, "ty": task.ty, "args": msgspec.Raw(task.args)}
+    row = options_of(task)
+    row["id"], row["args"] = task.id, msgspec.Raw(task.args)
+    return row
+
+
+def options_of(task: NewTask) -> dict[str, Any]:
+    """A new task without what is its own alone."""
+    row: dict[str, Any] = {"ty": task.ty}
     for name, usual in _USUAL:
         value = getattr(task, name)
         if value != usual:
