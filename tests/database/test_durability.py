@@ -22,7 +22,7 @@ from tests.database.scene import (
     to,
 )
 
-from fcs.database import runs, tasks, workers
+from fcs.database import creation, runs, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.runs import Again, Evidence
 from fcs.database.tasks import Overdue
@@ -86,6 +86,10 @@ async def witnessed(db: Connection) -> set[str]:
 
 async def create(db: Connection) -> None:
     await add_tasks(db, 1)
+
+
+async def create_alike(db: Connection) -> None:
+    await creation.create_alike(db, [new(1), new(2)])
 
 
 async def begin(db: Connection) -> None:
@@ -154,6 +158,7 @@ Act = Callable[[Connection], Awaitable[None]]
     ("before", "act"),
     [
         (nothing, create),
+        (nothing, create_alike),
         (dispatched, begin),
         (running, begin),  # sent again, as proof
         (running, succeed),
@@ -185,7 +190,8 @@ def test_the_same_goes_for_creates_without_an_event_loop(witness_url: str) -> No
         db.execute("delete from fcs.tasks")
         db.execute("delete from witnessed")
         tasks.create_sync(db, [new(1)])
-        assert db.execute("select setting from witnessed").fetchall() == [("on",)]
+        creation.create_alike_sync(db, [new(2)])
+        assert db.execute("select setting from witnessed").fetchall() == [("on",)] * 2
 
 
 async def test_a_create_in_somebody_s_transaction_makes_it_durable(lax: Connection) -> None:

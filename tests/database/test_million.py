@@ -13,8 +13,8 @@ from tests.conftest import Server, fresh_database
 from tests.database.cost import measured
 from tests.database.scene import rows
 
-from fcs.client.ids import new_run_ids, new_task_id
-from fcs.database import backlog, bulk, explaining, insights, queues, runs, tasks, workers
+from fcs.client.ids import new_run_ids, new_task_id, new_task_ids
+from fcs.database import backlog, bulk, creation, explaining, insights, queues, runs, tasks, workers
 from fcs.database.connect import Connection, connect
 from fcs.database.insights import COUNT_MAX
 from fcs.database.runs import Again, Beginning, Ending, Evidence
@@ -151,6 +151,14 @@ async def test_a_batch_is_created_and_found(db: Connection) -> None:
         assert await tasks.create(db, [NewTask(id, "baz", b"{}") for id in ids]) == BATCH
     async with bounded(db, tasks=BATCH):
         assert len(await backlog.find(db, ids)) == BATCH
+
+
+async def test_many_are_created_alike(db: Connection) -> None:
+    new = [NewTask(id, "baz", b"{}") for id in new_task_ids(5 * BATCH)]
+    async with bounded(db, tasks=len(new)):
+        assert await creation.create_alike(db, new) == len(new)
+    async with bounded(db, tasks=len(new)):
+        assert await creation.create_alike(db, new) == 0
 
 
 async def test_a_batch_goes_from_the_backlog_to_its_end(db: Connection) -> None:

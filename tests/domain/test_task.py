@@ -1,10 +1,26 @@
 """The table of moves: what may become of a task, and through whom."""
 
 import itertools
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
-from fcs.domain.task import FINAL, MOVES, Actor, Move, Status, is_allowed
+from fcs.domain.ids import TaskId
+from fcs.domain.task import (
+    FINAL,
+    MOVES,
+    Actor,
+    Move,
+    NewTask,
+    OnInterrupt,
+    Status,
+    WhenNeedsFail,
+    are_alike,
+    is_allowed,
+)
 
 EVERY_STATUS = [None, *Status]
 
@@ -101,3 +117,31 @@ def test_a_run_is_followed_by_another_only_if_an_attempt_is_left_or_its_body_nev
 def test_only_the_owner_and_the_reaper_move_a_running_task() -> None:
     actors = {move.actor for move in MOVES if move.before is Status.RUNNING}
     assert actors == {Actor.OWNER, Actor.REAPER}
+
+
+OTHERS: dict[str, Any] = {
+    "ty": "foo",
+    "queue": "mail",
+    "priority": 1,
+    "scheduled_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "delay": 1.0,
+    "max_attempts": 2,
+    "timeout": 1.0,
+    "on_interrupt": OnInterrupt.RETRY,
+    "limit_key": "ann",
+    "key": "order-17",
+    "after": (TaskId(UUID(int=7)),),
+    "when_needs_fail": WhenNeedsFail.RUN,
+}
+
+
+def test_tasks_are_alike_that_differ_in_nothing_but_ids_and_arguments() -> None:
+    one = NewTask(TaskId(UUID(int=1)), "baz", b"{}")
+    other = NewTask(TaskId(UUID(int=2)), "baz", b'{"x": 1}')
+    assert are_alike([one, other, one])
+    assert are_alike([])
+
+    assert {*OTHERS, "id", "args"} == {*NewTask.__struct_fields__}
+    for name, value in OTHERS.items():
+        assert not are_alike([one, other, replace(one, **{name: value})]), name
+        assert not are_alike([replace(one, **{name: value}), other]), name

@@ -10,17 +10,21 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import psycopg
 
-from fcs.database import tasks
+from fcs.database import parts, tasks
 from fcs.database.carrier import Carrier, Rows, SyncCarrier, carrier_of, sync_carrier_of
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.errors import KeyInFlight, KeyReused, NeedsNotFound, Problem
 from fcs.domain.ids import TaskId
 from fcs.domain.keys import fingerprint
-from fcs.domain.task import NewTask
+from fcs.domain.task import NewTask, are_alike
 
 _SQL = load("creation")
 _json = msgspec.json.Encoder()
+
+ALIKE_MIN: Final = 201
+"""Fewer are named in the hint, so that the supervisor need not look for them."""
+
 _MISSING_SHOWN = 5
 _LOCK_TIMEOUT: Final = "55P03"
 
@@ -44,7 +48,7 @@ async def add(connection: Connection | Carrier, new: Sequence[NewTask]) -> Creat
     """
     if is_linked(new):
         return await create_linked(connection, new)
-    await tasks.create(connection, new)
+    await add_untied(connection, new)
     return as_asked(new)
 
 
@@ -52,8 +56,35 @@ def add_sync(connection: psycopg.Connection[Any] | SyncCarrier, new: Sequence[Ne
     """The twin of `add` for code without an event loop."""
     if is_linked(new):
         return create_linked_sync(connection, new)
-    tasks.create_sync(connection, new)
+    add_untied_sync(connection, new)
     return as_asked(new)
+
+
+async def add_untied(connection: Connection | Carrier, new: Sequence[NewTask]) -> int:
+    """Create tasks that are tied to nothing, all or none; return how many are new."""
+    create = create_alike if _are_many_alike(new) else tasks.create
+    return await create(connection, new)
+
+
+def add_untied_sync(
+    connection: psycopg.Connection[Any] | SyncCarrier, new: Sequence[NewTask]
+) -> int:
+    """The twin of `add_untied` for code without an event loop."""
+    create = create_alike_sync if _are_many_alike(new) else tasks.create_sync
+    return create(connection, new)
+
+
+async def create_alike(db: Connection | Carrier, new: Sequence[NewTask]) -> int:
+    """Add tasks that differ in nothing but their ids and arguments, as `tasks.create` does any.
+
+    Returns how many are new.
+    """
+    return await parts.write(carrier_of(db), _SQL["create_alike"], _columns(new))
+
+
+def create_alike_sync(db: psycopg.Connection[Any] | SyncCarrier, new: Sequence[NewTask]) -> int:
+    """The twin of `create_alike` for code without an event loop."""
+    return parts.write_sync(sync_carrier_of(db), _SQL["create_alike"], _columns(new))
 
 
 async def create_linked(db: Connection | Carrier, new: Sequence[NewTask]) -> Created:
@@ -92,6 +123,21 @@ async def forget_keys(db: Connection, *, seconds: float, limit: int) -> int:
 
 def as_asked(new: Sequence[NewTask]) -> Created:
     return Created([task.id for task in new])
+
+
+def _are_many_alike(new: Sequence[NewTask]) -> bool:
+    return len(new) >= ALIKE_MIN and are_alike(new)
+
+
+def _columns(new: Sequence[NewTask]) -> list[dict[str, str]]:
+    return [
+        {
+            "shared": _json.encode(tasks.options_of(part[0])).decode(),
+            "ids": "{" + _json.encode([task.id for task in part])[1:-1].decode() + "}",
+            "args": "[" + b",".join([task.args for task in part]).decode() + "]",
+        }
+        for part in parts.cut(new)
+    ]
 
 
 def _request(new: Sequence[NewTask]) -> Mapping[str, str]:

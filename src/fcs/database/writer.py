@@ -14,7 +14,7 @@ from random import Random
 from time import monotonic
 from typing import NamedTuple
 
-from fcs.database import creation, tasks
+from fcs.database import creation
 from fcs.database.connect import Connection
 from fcs.database.creation import Created
 from fcs.database.direct import Direct
@@ -135,7 +135,7 @@ class Writer:
         async def act(db: Connection) -> int:
             if self._direct is None or self._direct.db is not db:
                 self._direct = Direct(db)
-            return await tasks.create(self._direct, new)
+            return await creation.add_untied(self._direct, new)
 
         await self._line.carry_out(act, give_up=lambda: monotonic() >= give_up_at)
 

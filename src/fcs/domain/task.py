@@ -4,9 +4,11 @@ The table is the one description of a task's life. The SQL statements, the diagr
 documentation and the tests are all held against it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -73,6 +75,7 @@ _HELD = ("status", "incarnation")
 MOVES: Final[tuple[Move, ...]] = (
     Move("create", None, Status.PENDING, Actor.CLIENT, "create", ("id",)),
     Move("repeat", None, Status.PENDING, Actor.CLIENT, "repeat", ("id",)),
+    Move("create alike", None, Status.PENDING, Actor.CLIENT, "create_alike", ("id",)),
     Move("create linked", None, Status.PENDING, Actor.CLIENT, "create_linked", ("id", "key")),
     Move("dispatch", Status.PENDING, Status.DISPATCHED, Actor.SUPERVISOR, "dispatch",
          ("id", "status", "due_at")),
@@ -180,6 +183,16 @@ class NewTask(msgspec.Struct, frozen=True):
     key: str | None = None
     after: tuple[TaskId, ...] = ()
     when_needs_fail: WhenNeedsFail = WhenNeedsFail.CANCEL
+
+
+def are_alike(tasks: Sequence[NewTask]) -> bool:
+    """Whether tasks differ in nothing but their ids and arguments."""
+    kinds = map(_kind, tasks)
+    first = next(kinds, None)
+    return all(kind == first for kind in kinds)
+
+
+_kind = attrgetter(*(name for name in NewTask.__struct_fields__ if name not in ("id", "args")))
 
 
 class LateReport(msgspec.Struct, frozen=True):

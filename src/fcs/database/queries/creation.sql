@@ -141,6 +141,59 @@ select coalesce(held.task_ids, asked_for.ids) as task_ids,
   from patience, request, asked_for
   left join held on true;
 
+-- name: create_alike
+-- Add many tasks that differ in nothing but their ids and arguments, as `create` in tasks.sql does
+-- with any: what they share is read once, and there are too many of them to be named in a hint.
+with durable as (select fcs.durably(), fcs.now() as now),
+shared as (
+    select shared.*, now
+      from durable,
+           jsonb_to_record(%(shared)s::jsonb) as shared (
+               ty           text,
+               queue        text,
+               priority     smallint,
+               scheduled_at timestamptz,
+               delay        float,
+               max_attempts smallint,
+               timeout      real,
+               on_interrupt text,
+               limit_key    text
+           )
+),
+created as (
+    insert into fcs.tasks (
+                    id, ty, args, queue, priority, max_attempts, timeout, retry_interrupted, limit_key,
+                    scheduled_at, created_at, updated_at, due_at
+                )
+         select wanted.id,
+                ty,
+                wanted.args,
+                coalesce(queue, 'default'),
+                coalesce(priority, 0),
+                coalesce(max_attempts, 1),
+                timeout,
+                coalesce(on_interrupt, '') = 'retry',
+                coalesce(limit_key, ''),
+                coalesce(scheduled_at, now + make_interval(secs => delay)),
+                now,
+                now,
+                greatest(scheduled_at, now + make_interval(secs => delay), now)
+           from shared,
+                rows from (
+                    unnest(%(ids)s::uuid[]),
+                    jsonb_array_elements(%(args)s::jsonb)
+                ) as wanted (id, args)
+    on conflict (id) do nothing
+      returning due_at
+)
+select count(*) as created,
+       case
+           when case when %(is_alone)s::boolean and max(due_at) <= fcs.now() then fcs.must_ring() else true end
+           then pg_notify('fcs_supervisor', 'scan')
+       end
+  from created
+having count(*) > 0;
+
 -- name: forget_keys
 -- Let go of keys whose tasks were deleted long enough ago. One of whose tasks some are still
 -- there is held on to, until the next of them is deleted.
