@@ -1,12 +1,13 @@
 """The cluster over HTTP: how it is led, and that it be led otherwise."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
 import pytest
 from tests.parts.http_service import NOWHERE, Service, assert_problem, serving
-from tests.parts.stage import hire_fake
+from tests.parts.stage import hire_fake, supervising, until
 
 from fcs.database import leadership
 from fcs.database.connect import Connection, connect
@@ -30,7 +31,6 @@ async def refuser() -> AsyncIterator[Service]:
         yield service
 
 
-@pytest.mark.direct
 async def test_it_is_shown_who_leads_and_who_goes_along(
     service: Service, db: Connection, database_url: str
 ) -> None:
@@ -49,6 +49,23 @@ async def test_it_is_shown_who_leads_and_who_goes_along(
     [node] = shown["nodes"]
     assert (node["id"], node["state"], node["follows"]) == (str(fake.papers.id), "live", None)
     assert shown["problems"] == []
+
+
+@pytest.mark.direct  # behind a pooler nobody's name is seen
+async def test_processes_are_counted_as_what_they_were_started_as(
+    service: Service, database_url: str
+) -> None:
+    parts = [Part.SUPERVISOR, Part.ELECTABLE_WORKER, Part.ELECTABLE_WORKER, Part.WORKER]
+    expected = {"supervisors": 1, "electable_workers": 2}
+    async with AsyncExitStack() as stack:
+        for part in parts:
+            await stack.enter_async_context(supervising(database_url, part=part))
+
+        async def all_are_there() -> bool:
+            shown = (await service.client.get("/cluster")).json()
+            return bool(shown["candidates"] == expected)
+
+        await until(all_are_there)
 
 
 async def test_a_change_is_answered_with_what_came_of_it(service: Service) -> None:
