@@ -47,7 +47,7 @@ async def test_a_taken_id_is_not_taken_again(db: Connection) -> None:
 async def test_who_takes_an_id_over_starts_from_nothing(db: Connection) -> None:
     await add_workers(db, 7)
     await workers.beat(db, W, report_no=5, slots_busy=2, tasks_taken=9, follows=Mode.ELECTED)
-    await db.execute("update fcs.workers set tasks_sent = 11")
+    await db.execute("update fcs.workers set tasks_sent = 11, testified_at = fcs.now()")
     await freeze(db, NOON + SECOND)
 
     announced = registration(
@@ -82,6 +82,7 @@ async def test_who_takes_an_id_over_starts_from_nothing(db: Connection) -> None:
         "version": "2",
         "listen": "127.0.0.1:1",
         "follows": None,
+        "testified_at": None,
     }
 
 
