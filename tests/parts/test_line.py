@@ -242,3 +242,17 @@ async def test_a_connection_that_never_answers_is_given_up(database_url: str) ->
         assert await line.carry_out(ask) == ("anybody there?",)
         assert silence.reached.is_set()
         await line.close()
+
+
+async def test_a_connection_on_which_nobody_answers_the_first_word_is_given_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was let in, and that is all: whoever dials would wait for ever."""
+    monkeypatch.setattr("fcs.database.connect.GREET_WITHIN", 0.2)
+    async with proxied(database_url) as proxy:
+        proxy.trouble_with(Kind.HOLD, "set_config")
+        line = Line(proxy.url, part="test", rng=Random(1))
+        try:
+            await line.carry_out(lambda db: db.execute("select 1"))
+        finally:
+            await line.close()

@@ -4,8 +4,8 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -14,6 +14,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from fcs.database.session import Greeting, Session, SyncSession, greeting
 from fcs.domain.errors import DatabaseUnavailable, InvalidSettings, SchemaOutdated
+
+GREET_WITHIN: Final = 10.0
+"""Seconds after which a connection is given up on which nobody has answered the first word."""
 
 ANSWER_WITHIN: Final = 75.0
 """Seconds after which a connection that does not answer is given up: more than any statement may
@@ -72,7 +75,8 @@ async def connect(url: str, *, part: str, keys_only: bool = False) -> Connection
     except psycopg.OperationalError as error:
         raise unavailable(url, error) from error
     try:
-        row = await (await db.execute(*greeting(db, _wanted(keys_only)))).fetchone()
+        with answering_within(GREET_WITHIN, db):
+            row = await (await db.execute(*greeting(db, _wanted(keys_only)))).fetchone()
         if _is_pooled(row):
             await db.share(_wanted(keys_only))
     except BaseException as error:
@@ -84,12 +88,18 @@ async def connect(url: str, *, part: str, keys_only: bool = False) -> Connection
     return db
 
 
-def cut_off_in(seconds: float, db: Connection) -> asyncio.TimerHandle:
-    """Cut a connection off by then, unless that is cancelled: its statement then fails at once."""
-    return asyncio.get_running_loop().call_later(seconds, _cut_off, db)
+@contextmanager
+def answering_within(seconds: float, db: Connection) -> Iterator[None]:
+    """Cut a connection off if the block has not ended by then: its statement fails at once."""
+    cut = asyncio.get_running_loop().call_later(seconds, cut_off, db)
+    try:
+        yield
+    finally:
+        cut.cancel()
 
 
-def _cut_off(db: Connection) -> None:
+def cut_off(db: Connection) -> None:
+    """Let a connection break."""
     # Not closed, but shut down: whoever waits for an answer hears of it, and nothing is sent.
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(db.pgconn.socket)) as cut:
         cut.shutdown(socket.SHUT_RDWR)

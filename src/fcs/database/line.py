@@ -23,9 +23,9 @@ from psycopg import errors
 from fcs.database.connect import (
     ANSWER_WITHIN,
     Connection,
+    answering_within,
     connect,
     connect_sync,
-    cut_off_in,
     explained,
     unavailable,
 )
@@ -134,15 +134,12 @@ class Line:
         self, db: Connection, act: Callable[[Connection], Awaitable[T]], is_doubtful: bool
     ) -> T:
         warnings = self._warnings
-        cut_off = cut_off_in(self._answer_within, db)
-        try:
+        with answering_within(self._answer_within, db):
             answer = await act(db)
             while is_doubtful or self._warnings != warnings:
                 log.warning("commit in doubt, confirming it by another write: part=%s", self._part)
                 is_doubtful, warnings = False, self._warnings
                 await db.execute(CONFIRM)
-        finally:
-            cut_off.cancel()
         return answer
 
     async def _dial(self) -> Connection:
