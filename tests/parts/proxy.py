@@ -207,7 +207,7 @@ def _length(size: bytes) -> int:
     return length
 
 
-FILES = ("tasks", "runs", "workers", "creation", "glance", "sleep")
+FILES = ("tasks", "runs", "workers", "creation", "glance", "sleep", "leadership")
 STATEMENTS = {name: text for file in FILES for name, text in sql.load(file).items()}
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from msgspec import structs
+from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
     DEAF,
     beating,
@@ -258,6 +259,28 @@ async def test_each_gets_only_what_it_can_do(app: App, database_url: str, db: Co
         await succeeded(db, 100)
         cursor = await db.execute("select queue, worker_id from fcs.tasks group by 1, 2 order by 1")
         assert await cursor.fetchall() == [("default", other.id), ("mail", postman.id)]
+
+
+async def test_one_that_gets_no_answer_sits_down_again(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else takes its place, so it may wait for as long as any statement may take."""
+    monkeypatch.setattr("fcs.supervisor.elector.ANSWER_WITHIN", 1.5)
+
+    @app.task
+    async def noop() -> None: ...
+
+    await switch(db, "hash")
+    async with (
+        working(database_url, app.registry) as worker,
+        proxied(database_url) as proxy,
+        sharing(proxy.url, worker, QUICK),
+    ):
+        await noop.enqueue()
+        await succeeded(db, 1)
+        await proxy.trouble(Kind.HOLD, "survey").reached.wait()
+        await noop.enqueue()
+        await succeeded(db, 2)
 
 
 async def test_what_is_done_once_for_all_passes_to_another_when_the_first_is_silent(

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
     CALM,
     DEAF,
@@ -23,7 +24,7 @@ from tests.parts.topology import QUICK, crew, leads, succeeded, switch
 
 from fcs import App, Status
 from fcs.client.handler import Handler
-from fcs.database import leadership
+from fcs.database import leadership, queues
 from fcs.database.connect import Connection
 from fcs.domain.topology import Part
 
@@ -93,6 +94,88 @@ async def test_a_leader_that_is_silent_for_a_lease_is_replaced_and_stops(
         await noop.enqueue()
         await succeeded(db, 1)
         assert (await leads(db)).lease.term >= first.lease.term + 2
+
+
+async def test_a_leader_that_gets_no_answer_is_replaced_and_then_stands_by(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    """Its line broke without a word: nothing is refused, and nothing is ever answered."""
+    async with (
+        working(database_url, app.registry),
+        proxied(database_url) as proxy,
+        supervising(proxy.url, QUICK),
+    ):
+        first = await leads(db)
+        trouble = proxy.trouble(Kind.HOLD, "survey")
+        await trouble.reached.wait()
+        async with supervising(database_url, QUICK):
+            await until(lambda: leads_after(db, first))
+            await noop.enqueue()
+            await succeeded(db, 1)
+        # Nobody is left but the one that was cut off.
+        await noop.enqueue()
+        await succeeded(db, 2)
+
+
+async def test_a_statement_that_comes_too_late_hands_out_nothing(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    """F-51, F-52: another leads by then, who goes by what it has counted and read itself."""
+    fake = await hire_fake(db, ["noop"])
+    async with (
+        beating(fake),
+        proxied(database_url) as proxy,
+        supervising(proxy.url, QUICK),
+    ):
+        first = await leads(db)
+        trouble = proxy.trouble(Kind.DELAY, "dispatch")
+        await noop.enqueue()
+        await trouble.reached.wait()
+        await queues.pause(db, "default", by="me", why="")
+        async with supervising(database_url, QUICK):
+            await until(lambda: leads_after(db, first))
+            trouble.let_go.set()
+            await trouble.over.wait()
+            assert await fake.held() == []
+            await queues.resume(db, "default")
+            await until(fake.held)
+
+
+async def leads_after(db: Connection, first: leadership.Look) -> bool:
+    seen = await leads(db)
+    return seen.lease.term > first.lease.term
+
+
+@pytest.mark.parametrize(
+    "statements", [["look"], ["bid"], ["survey", "look"]], ids=["look", "bid", "any"]
+)
+async def test_a_candidate_that_gets_no_answer_asks_again(
+    database_url: str, db: Connection, statements: list[str]
+) -> None:
+    """Whatever it was that it hangs on, it stands by again and leads when it is its turn."""
+    first, *others = statements
+    async with proxied(database_url) as proxy:
+        trouble = proxy.trouble(Kind.HOLD, first)
+        async with supervising(proxy.url, QUICK):
+            await trouble.reached.wait()
+            for statement in others:
+                await proxy.trouble(Kind.HOLD, statement).reached.wait()
+            # Its own first term, if it had won one without knowing, is over by then.
+            await lead_for_a_moment(db)
+            assert (await leads(db)).holder
+
+
+async def lead_for_a_moment(db: Connection) -> None:
+    seen = await leadership.look(db)
+    await db.execute(
+        "update fcs.leadership set term = term + 1, node = gen_random_uuid(), part = 'supervisor',"
+        " backend = pg_backend_pid(), expires_at = now() + interval '0.1 s'"
+    )
+
+    async def over() -> bool:
+        return (await leadership.look(db)).lease.term > seen.lease.term + 1
+
+    await until(over)
 
 
 async def test_in_dedicated_mode_a_worker_does_not_lead(

@@ -15,7 +15,7 @@ from random import Random
 from typing import assert_never
 
 from fcs.database import leadership as rows
-from fcs.database.connect import Connection, connect
+from fcs.database.connect import ANSWER_WITHIN, Connection, answering_within, connect
 from fcs.database.hearing import hears
 from fcs.database.home import Home, keep_claiming
 from fcs.database.leadership import CANDIDATES_CHANNEL, SESSIONS, Candidate, Look
@@ -104,11 +104,12 @@ class Elector:
     async def stand(self) -> None:
         """Stand by, bid and lead, until cancelled or cut off."""
         async with await connect(self._direct or self._url, part=SESSIONS[self._me.part]) as db:
-            await check_schema(db)
-            await self._home.enter(db)
-            self._hears = await hears(db, self._url, direct=self._direct)
-            if self._hears:
-                await listen(db, CANDIDATES_CHANNEL)
+            with answering_within(ANSWER_WITHIN, db):
+                await check_schema(db)
+                await self._home.enter(db)
+                self._hears = await hears(db, self._url, direct=self._direct)
+                if self._hears:
+                    await listen(db, CANDIDATES_CHANNEL)
             try:
                 while True:
                     await self._step(db)
@@ -142,7 +143,8 @@ class Elector:
 
     async def _look(self, db: Connection) -> None:
         asked_at = self._at()
-        seen = await rows.look(db)
+        with answering_within(self._lease, db):
+            seen = await rows.look(db)
         self._tell(seen)
         if seen.mode is Mode.HASH and self._seat:
             await self._supervise(db, self._seat)
@@ -153,7 +155,9 @@ class Elector:
 
     async def _bid(self, db: Connection, term: int) -> None:
         asked_at = self._at()
-        if await rows.bid(db, self._me, term=term, lease=self._lease):
+        with answering_within(self._lease, db):
+            is_won = await rows.bid(db, self._me, term=term, lease=self._lease)
+        if is_won:
             self._leadership.won(term, asked_at=asked_at)
         else:
             self._leadership.beaten(self._at())
@@ -167,6 +171,7 @@ class Elector:
         session = Session(self._settings, office, rng=self._rng, at=self._at)
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch(db, session, office))
                 await session.open(self._url, group, direct=self._direct)
                 # Of several that prune one does so at a time.
                 aside = retention.run(self._direct or self._url, self._settings, at=self._at)
@@ -178,6 +183,28 @@ class Elector:
             await self._end_office(db, errors)
         finally:
             await session.close()
+
+    async def _watch(self, db: Connection, session: Session, office: Office) -> None:
+        """Cut a session off that waits for an answer although its office is over.
+
+        A line can break without a word. Nobody misses whoever hangs on it, for others lead; but
+        they may need one more to stand by.
+        """
+        while True:
+            await asyncio.sleep(self._lease / 2)
+            silent = self._at() - session.surveyed_at
+            if silent > self._lease and (silent > ANSWER_WITHIN or await self._is_over(db, office)):
+                session.cut_off()
+
+    async def _is_over(self, db: Connection, office: Office) -> bool:
+        """Look another way: if there is no answer either, it is not the statement that is slow."""
+        try:
+            with answering_within(self._lease, db):
+                return office.is_over(await rows.look(db))
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            return True
 
     async def _end_office(self, db: Connection, errors: ExceptionGroup) -> None:
         """Why a session ended, and what becomes of its office."""
@@ -200,7 +227,7 @@ class Elector:
             return
         self._leadership.resigned(self._at())
         try:
-            async with asyncio.timeout(RESIGN_PATIENCE):
+            with answering_within(RESIGN_PATIENCE, db):
                 await rows.resign(db, self._me.node, term=step.term)
         except Exception as error:  # noqa: BLE001 - whatever it is, the lease ends the term
             log.warning("could not give up the term, its lease will end it: reason=%s", error)

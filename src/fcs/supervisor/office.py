@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from fcs.database.leadership import Candidate
+from fcs.database.leadership import Candidate, Look
 from fcs.database.workers import Survey, Tenure
 from fcs.domain.errors import LeadershipLost
 from fcs.domain.facts import WorkerReported, WorkerState
@@ -36,6 +36,9 @@ class Office(Protocol):
     def surveyed(self, seen: Survey, *, asked_at: float, answered_at: float) -> None:
         """Take in a survey. Raises `LeadershipLost` and `ModeChanged`."""
 
+    def is_over(self, seen: Look) -> bool:
+        """Whether the office has ended, by what another look has found."""
+
     def may_reap(self, worker: WorkerState) -> bool:
         """Whether it falls to this one to end a silent worker, and to chase what one has left."""
 
@@ -60,6 +63,9 @@ class Term:
         self._leadership.renewed(asked_at=asked_at)
         if not is_candidate(self._me.part, seen.mode):
             raise ModeChanged(seen.mode)
+
+    def is_over(self, seen: Look) -> bool:
+        return (seen.lease.term, seen.lease.holder) != (self.tenure.term, self.tenure.node)
 
     def may_reap(self, worker: WorkerState) -> bool:
         return True
@@ -115,6 +121,9 @@ class Seat:
     def surveyed(self, seen: Survey, *, asked_at: float, answered_at: float) -> None:
         if seen.mode is not Mode.HASH:
             raise ModeChanged(seen.mode)
+
+    def is_over(self, seen: Look) -> bool:
+        return seen.mode is not Mode.HASH
 
     def may_reap(self, worker: WorkerState) -> bool:
         return self.share.may_reap(worker, lease=self._lease)

@@ -12,7 +12,7 @@ from datetime import datetime
 from random import Random
 
 from fcs.database import backlog, creation, queues, settling, sleep, tasks, workers
-from fcs.database.connect import Connection, connect
+from fcs.database.connect import Connection, connect, cut_off
 from fcs.database.glance import glance
 from fcs.database.hearing import NO_HINTS, hears
 from fcs.database.mail import Inbox, listen
@@ -93,6 +93,8 @@ class Session:
         self._clock = DatabaseClock()
         self._known: dict[Incarnation, WorkerId] = {}
         self._does_upkeep = False
+        self.surveyed_at = at()
+        """When it last looked at the workers, and had an answer."""
         self._ours: set[Incarnation] = set()
         """Whom to reap if they fall silent, and to remind of what they were sent."""
         self._open: list[Connection] = []
@@ -138,6 +140,11 @@ class Session:
     async def close(self) -> None:
         for db in self._open:
             await db.close()
+
+    def cut_off(self) -> None:
+        """Let its connections break: what waits for an answer on them fails at once."""
+        for db in self._open:
+            cut_off(db)
 
     async def supervise(self) -> None:
         """Work until cancelled or cut off."""
@@ -342,6 +349,7 @@ class Session:
     async def _look_at_workers(self, asked_at: float) -> workers.Survey:
         seen = await workers.survey(self._db, self._office.tenure)
         self._office.surveyed(seen, asked_at=asked_at, answered_at=self._at())
+        self.surveyed_at = asked_at
         if self._sharing:
             self._sharing.surveyed()
         return seen
