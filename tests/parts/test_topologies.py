@@ -196,11 +196,30 @@ async def test_in_dedicated_mode_a_worker_does_not_lead(
         await noop.enqueue()
         await succeeded(db, 2)
         await switch(db, "dedicated")
+        await until(lambda: nobody_leads(db))
 
-        async def nobody_leads() -> bool:
-            return (await leadership.look(db)).lease.holder is None
 
-        await until(nobody_leads)
+async def nobody_leads(db: Connection) -> bool:
+    return (await leadership.look(db)).lease.holder is None
+
+
+async def test_in_hash_mode_nobody_leads(
+    app: App, noop: Noop, database_url: str, db: Connection
+) -> None:
+    async with (
+        supervising(database_url, seed=1),
+        supervising(database_url, seed=2, part=Part.ELECTABLE_WORKER),
+    ):
+        await leads(db)
+        await switch(db, "hash")
+        await until(lambda: nobody_leads(db))
+        term = (await leadership.look(db)).lease.term
+        async with crew(database_url, app, 1):
+            await noop.enqueue_many([{}] * 20)
+            await succeeded(db, 20)
+        assert (await leadership.look(db)).lease.term == term
+        await switch(db, "elected")
+        await leads(db)
 
 
 # --- Each for itself ---
