@@ -55,11 +55,12 @@ async def test_one_that_is_cancelled_before_it_began_ends_all_the_same() -> None
     async def part() -> None:
         await asyncio.Event().wait()
 
-    waiting = asyncio.create_task(aside(part, name="test"))
+    waiting = asyncio.create_task(aside(part, name="hasty"))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+    await until_so(lambda: all(thread.name != "fcs-hasty" for thread in threading.enumerate()))
 
 
 @pytest.fixture
