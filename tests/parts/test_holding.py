@@ -19,11 +19,9 @@ from fcs.database.connect import Connection
 from fcs.domain.errors import Fenced
 from fcs.domain.identity import Fate
 
-COPIED = """
-    update fcs.identity
-       set timeline = timeline - 1,
-           server_started_at = server_started_at - interval '1 s'
-"""
+RESTARTED = "update fcs.identity set server_started_at = server_started_at - interval '1 s'"
+COPIED = f"{RESTARTED}, timeline = timeline - 1"
+ON_HOLD = "select count(*) from fcs.identity where on_hold_since is not null"
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +32,10 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 async def copy(db: Connection) -> None:
     """All of a sudden it is another database; everybody has to connect anew."""
     await db.execute(COPIED.encode())
+    await end_all_sessions(db)
+
+
+async def end_all_sessions(db: Connection) -> None:
     await db.execute(
         """
         select pg_terminate_backend(pid)
@@ -181,7 +183,9 @@ async def test_a_worker_tells_before_it_leaves(app: App, database_url: str, db: 
             await reach(db, [task.id], Status.SUCCEEDED)
             await forget(db, task.id, PENDING)
             await copy(db)
-            await hired.leave()
+            # No time to look at anything else.
+            hired.stop.now.set()
+            await hired.end()
         assert (await view(db, task.id)).status is Status.INTERRUPTED
         await adopted(db)
         async with working(database_url, app.registry):
@@ -251,13 +255,28 @@ async def test_who_comes_while_it_is_on_hold_waits(
 
     working_there = asyncio.create_task(work())
 
-    async def is_on_hold() -> bool:
-        return (await identity.look(db)).on_hold_since is not None
-
-    await until(is_on_hold)
+    await until(lambda: count(db, ON_HOLD))
     assert await count(db, "select count(*) from fcs.workers where state = 'live'") == 0
     await adopted(db)
     await working_there
+
+
+async def test_a_supervisor_alone_finds_out_where_it_is(database_url: str, db: Connection) -> None:
+    """Nobody else may come for long: after a restart it says that all is as before, and where all
+    is not it does not bid for what it may not do."""
+    async with supervising(database_url, CALM):
+        await until(lambda: count(db, "select count(*) from fcs.identity where system is not null"))
+        await db.execute(RESTARTED.encode())
+        await end_all_sessions(db)
+        await until(lambda: count(db, "select count(*) from fcs.home where is_open"))
+        leads = "select count(*) from fcs.leadership where node is not null"
+        await until(lambda: count(db, leads))
+
+        await copy(db)
+        await until(lambda: count(db, ON_HOLD))
+        term = await count(db, "select term from fcs.leadership")
+        await asyncio.sleep(1)
+        assert await count(db, "select term from fcs.leadership") == term
 
 
 async def test_a_promotion_that_lost_nothing_needs_nobody(

@@ -111,7 +111,7 @@ async def hold(db: Connection, seen: Looked, *, why: str) -> bool:
 
 async def claim(db: Connection, standbys: str, *, in_force: str) -> bool:
     """Write down whom commits wait for, empty for nobody, while this setting is in force."""
-    params = {"standbys": standbys, "in_force": in_force, "binds_for": BINDS_FOR}
+    params = {"standbys": standbys, "in_force": in_force}
     return (await db.execute(_SQL["claim"], params)).rowcount == 1
 
 

@@ -65,14 +65,13 @@ returning id;
 
 -- name: claim
 -- These are the standbys that each commit waits for; once this has been waited for as well, they have
--- everything before. Another claim is replaced when nobody trusts it any more.
+-- everything before. Where another claim is still trusted, nothing is open.
 with durable as (select fcs.durably())
    update fcs.identity
       set standbys = %(standbys)s,
           standbys_seen_at = fcs.now()
      from durable, fcs.home
     where home.is_open
-      and (standbys in ('', %(standbys)s) or standbys_seen_at < fcs.now() - make_interval(secs => %(binds_for)s))
       and %(in_force)s = current_setting('synchronous_standby_names')
 returning identity.id;
 
