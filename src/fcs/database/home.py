@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from fcs.database import identity
-from fcs.database.connect import Connection
+from fcs.database.connect import ANSWER_WITHIN, Connection, answering_within
 from fcs.database.identity import Looked
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.identity import (
@@ -52,7 +52,11 @@ class Home:
 
         Raises `DatabaseUnavailable` where another server has to be asked.
         """
-        while not await self._is_let_in(db):
+        while True:
+            with answering_within(ANSWER_WITHIN, db):
+                is_let_in = await self._is_let_in(db)
+            if is_let_in:
+                break
             await asyncio.sleep(LOOK_AGAIN)
         if self._told:
             self._told = None

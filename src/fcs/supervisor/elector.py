@@ -106,7 +106,8 @@ class Elector:
         async with await connect(self._direct or self._url, part=SESSIONS[self._me.part]) as db:
             with answering_within(ANSWER_WITHIN, db):
                 await check_schema(db)
-                await self._home.enter(db)
+            await self._home.enter(db)
+            with answering_within(ANSWER_WITHIN, db):
                 self._hears = await hears(db, self._url, direct=self._direct)
                 if self._hears:
                     await listen(db, CANDIDATES_CHANNEL)
