@@ -9,7 +9,19 @@ import logging
 from uuid import UUID
 
 import pytest
-from tests.parts.stage import CALM, connected, count, reach, supervising, until, view, working
+from tests.parts.lonely import Lonely
+from tests.parts.stage import (
+    CALM,
+    connected,
+    count,
+    give,
+    reach,
+    supervising,
+    until,
+    until_so,
+    view,
+    working,
+)
 
 from fcs import App, Status
 from fcs.database import adoption, identity
@@ -18,9 +30,16 @@ from fcs.database.adoption import Adoption
 from fcs.database.connect import Connection
 from fcs.domain.errors import Fenced
 from fcs.domain.identity import Fate
+from fcs.worker.intake import SLOW_BEGIN
 
 RESTARTED = "update fcs.identity set server_started_at = server_started_at - interval '1 s'"
 COPIED = f"{RESTARTED}, timeline = timeline - 1"
+CLAIMED = "update fcs.identity set standbys = 'nobody', standbys_seen_at = fcs.now()"
+BEGIN_WAITS = """
+    select count(*)
+      from pg_stat_activity
+     where application_name = 'fcs worker begin' and wait_event = 'SyncRep'
+"""
 ON_HOLD = "select count(*) from fcs.identity where on_hold_since is not null"
 
 
@@ -277,6 +296,36 @@ async def test_a_supervisor_alone_finds_out_where_it_is(database_url: str, db: C
         term = await count(db, "select term from fcs.leadership")
         await asyncio.sleep(1)
         assert await count(db, "select term from fcs.leadership") == term
+
+
+async def test_a_begin_that_was_let_go_without_its_standby_starts_no_body_so_far(
+    lonely: Lonely, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The standby is given up while the commit waits for it. It does not know of the begin, and
+    might still be promoted and go on by itself."""
+    started = asyncio.Event()
+    app = App(database=lonely.url)
+
+    @app.task
+    async def body() -> None:
+        started.set()
+
+    async with working(lonely.url, app.registry) as hired:
+        task = await body.enqueue()
+        async with lonely.without_standby() as db:
+            await db.execute(CLAIMED)
+            await give(db, hired.incarnation, [task.id])
+            await until(lambda: count(db, BEGIN_WAITS))
+            await asyncio.sleep(2 * SLOW_BEGIN)
+        async with connected(lonely.url) as db:
+            await reach(db, [task.id], Status.RUNNING)
+            await until_so(lambda: "commits waited for nobody" in caplog.text)
+            assert not started.is_set()
+            await db.execute(
+                "update fcs.identity set standbys_seen_at = fcs.now() - interval '2 min'"
+            )
+            await started.wait()
+    await app.close()
 
 
 async def test_a_promotion_that_lost_nothing_needs_nobody(

@@ -35,6 +35,9 @@ from fcs.worker.witness import Witness
 
 log = logging.getLogger(__name__)
 
+SLOW_BEGIN = 0.5
+"""Seconds after which a begin has taken so long that another look comes before the body."""
+
 NAMED_MAX = 100_000
 RELEASED_SHOWN = 5
 LOOK_UP_MAX = 500
@@ -68,7 +71,7 @@ class Intake:
         pool: Pool | None = None,
     ) -> None:
         self._line = Line(url, part="worker begin", rng=rng, on_dialled=home.enter)
-        self._witness = witness
+        self._home, self._witness = home, witness
         self._has_moved = False
         self._slots, self._registry, self._settings = slots, registry, settings
         self._at, self._new_run_ids, self._start = at, new_run_ids, start
@@ -294,7 +297,11 @@ class Intake:
         async def begin(db: Connection) -> set[TaskId]:
             return await runs.begin(db, self._slots.incarnation, beginnings)
 
+        asked_at = self._at()
         begun = await self._line.carry_out(begin)
+        if self._at() - asked_at > SLOW_BEGIN:
+            # Its commit may have waited for a standby, and been let go when that was given up.
+            await self._line.carry_out(self._home.enter)
         if len(begun) == len(ready):
             return beginnings, ready_runs
         self._give_up_places([run for run in ready_runs if run.context.id not in begun])
