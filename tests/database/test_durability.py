@@ -24,6 +24,7 @@ from tests.database.scene import (
 
 from fcs.database import creation, runs, tasks, workers
 from fcs.database.connect import Connection, connect
+from fcs.database.creation import ALIKE_MIN
 from fcs.database.runs import Again, Evidence
 from fcs.database.tasks import Overdue
 from fcs.domain.task import AttemptOutcome, Status
@@ -90,6 +91,10 @@ async def create(db: Connection) -> None:
 
 async def create_alike(db: Connection) -> None:
     await creation.create_alike(db, [new(1), new(2)])
+
+
+async def create_part_by_part(db: Connection) -> None:
+    await creation.add_parts(db, [[new(1)], [new(n) for n in range(2, 2 + ALIKE_MIN)]])
 
 
 async def begin(db: Connection) -> None:
@@ -159,6 +164,7 @@ Act = Callable[[Connection], Awaitable[None]]
     [
         (nothing, create),
         (nothing, create_alike),
+        (nothing, create_part_by_part),
         (dispatched, begin),
         (running, begin),  # sent again, as proof
         (running, succeed),
@@ -191,7 +197,8 @@ def test_the_same_goes_for_creates_without_an_event_loop(witness_url: str) -> No
         db.execute("delete from witnessed")
         tasks.create_sync(db, [new(1)])
         creation.create_alike_sync(db, [new(2)])
-        assert db.execute("select setting from witnessed").fetchall() == [("on",)] * 2
+        creation.add_parts_sync(db, [[new(3)], [new(4)]])
+        assert db.execute("select setting from witnessed").fetchall() == [("on",)] * 4
 
 
 async def test_a_create_in_somebody_s_transaction_makes_it_durable(lax: Connection) -> None:

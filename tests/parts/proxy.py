@@ -26,10 +26,10 @@ class Kind(Enum):
 
 
 class Trouble:
-    """What is to happen to the next statement that contains `text`."""
+    """What is to happen to the next statement that contains `text`, once `skip` have passed."""
 
-    def __init__(self, kind: Kind, text: str) -> None:
-        self.kind, self.text = kind, text
+    def __init__(self, kind: Kind, text: str, skip: int) -> None:
+        self.kind, self.text, self.skip = kind, text, skip
         self.reached = asyncio.Event()
         self.let_go = asyncio.Event()
         self.over = asyncio.Event()
@@ -50,12 +50,12 @@ class Proxy:
         self._troubles: list[Trouble] = []
         self._is_away = False
 
-    def trouble(self, kind: Kind, statement: str) -> Trouble:
+    def trouble(self, kind: Kind, statement: str, *, skip: int = 0) -> Trouble:
         """Expect a statement by its name in `queries/*.sql`."""
-        return self.trouble_with(kind, first_line(statement))
+        return self.trouble_with(kind, first_line(statement), skip=skip)
 
-    def trouble_with(self, kind: Kind, text: str) -> Trouble:
-        trouble = Trouble(kind, text)
+    def trouble_with(self, kind: Kind, text: str, *, skip: int = 0) -> Trouble:
+        trouble = Trouble(kind, text, skip)
         self._troubles.append(trouble)
         return trouble
 
@@ -105,6 +105,9 @@ class Proxy:
         self.statements.append(statement)
         for trouble in self._troubles:
             if trouble.text in statement:
+                if trouble.skip:
+                    trouble.skip -= 1
+                    continue
                 self._troubles.remove(trouble)
                 return trouble
         return None
@@ -147,19 +150,26 @@ class Link:
 
     async def _pass_request(self, reader: asyncio.StreamReader) -> bool:
         """Pass on one statement with all its messages; `False` when the link is to break."""
-        request = statement = b""
-        text = ""
-        while statement not in (b"S", b"Q"):
-            statement, body = await _message(reader)
-            request += statement + struct.pack("!I", len(body) + 4) + body
-            text = self._text_of(statement, body) or text
-            if statement in (b"X", b"p"):
-                break
+        # A flush or an execute ends one as well: in a pipeline others follow before a sync.
+        request, text, last = await self._read(reader, b"SQHEXp")
         trouble = self._take_trouble(text) if text else None
         if trouble is None:
             self._server_writer.write(request)
             return True
+        if last == b"E" and trouble.kind is not Kind.LOSE_STATEMENT:
+            # The answer comes after the sync.
+            request += (await self._read(reader, b"S"))[0]
         return await self._suffer(trouble, request)
+
+    async def _read(self, reader: asyncio.StreamReader, ends: bytes) -> tuple[bytes, str, bytes]:
+        """Messages up to one of these kinds: as they came, the statement in them, the last kind."""
+        request, text = b"", ""
+        while True:
+            kind, body = await _message(reader)
+            request += kind + struct.pack("!I", len(body) + 4) + body
+            text = self._text_of(kind, body) or text
+            if kind in ends:
+                return request, text, kind
 
     def _text_of(self, kind: bytes, body: bytes) -> str:
         match kind:

@@ -18,6 +18,7 @@ from tests.conftest import Server
 
 import fcs
 from fcs import App, Context, Retry, Snooze, Status, TaskFailed, current
+from fcs.client.packing import PART_MAX
 from fcs.domain.errors import InvalidArguments, InvalidInput
 from fcs.domain.outcome import Failed, Snoozed, Succeeded
 from fcs.testing import (
@@ -150,6 +151,14 @@ async def test_inline_runs_at_once_and_the_task_is_as_a_worker_leaves_it(offline
         assert [task.id for task in failed] == [task.id for task in again]
     assert [ran.args["to"] for ran in runs.ran] == ["ann", "b", "c"]
     assert not isinstance(offline.app.store, type(runs))
+
+
+async def test_inline_runs_many_as_it_runs_few(offline: Shop) -> None:
+    calls = [{"to": str(number)} for number in range(PART_MAX + 1)]
+    with inline(offline.app) as runs:
+        tasks = [*await offline.greet.enqueue_many(calls), *offline.greet.enqueue_many_sync(calls)]
+        assert [task.id for task in tasks] == [view.id for view in reversed(runs.views)]
+    assert [ran.args for ran in runs.ran] == calls * 2
 
 
 async def test_inline_shows_failures_retries_and_snoozes(offline: Shop) -> None:

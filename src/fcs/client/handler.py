@@ -10,6 +10,7 @@ from uuid import UUID
 from fcs.body import Context, current
 from fcs.client.carriers import carrier_for
 from fcs.client.ids import new_task_id
+from fcs.client.packing import Packing
 from fcs.client.store import Store
 from fcs.client.task import Task
 from fcs.database.carrier import Carrier, SyncCarrier
@@ -179,15 +180,21 @@ class Handler(Generic[P, R, T]):
         A key stands for all of them together.
         Raises as `enqueue` does; the first call whose arguments do not fit is named.
         """
-        return self._tasks(await self._create(self._new_many(calls)))
+        packing = self._packing(calls)
+        if self._is_written_in_parts(packing):
+            return self._tasks(await self.app.store.create_parts(packing))
+        return self._tasks(await self._create(packing.all()))
 
     def enqueue_many_sync(self, calls: Iterable[Mapping[str, Any]]) -> list[Task[T]]:
         """The twin of `enqueue_many` for code without an event loop."""
-        return self._tasks(self._create_sync(self._new_many(calls)))
+        packing = self._packing(calls)
+        if self._is_written_in_parts(packing):
+            return self._tasks(self.app.store.create_parts_sync(packing))
+        return self._tasks(self._create_sync(packing.all()))
 
     def new(self, *args: P.args, **kwargs: P.kwargs) -> NewTask:
         """What `enqueue` would write down. Raises `InvalidArguments`."""
-        return self._new(self.task_type.pack(*args, **kwargs))
+        return self._new(new_task_id(), self.task_type.pack(*args, **kwargs))
 
     def _with_context(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -202,7 +209,7 @@ class Handler(Generic[P, R, T]):
 
     def draft(self, args: Mapping[str, Any]) -> NewTask:
         """A task as `enqueue` would create it, not written down."""
-        return self._new(self.task_type.pack(**args))
+        return self._new(new_task_id(), self.task_type.pack(**args))
 
     async def _create(self, new: list[NewTask]) -> Created:
         connection = self._options.connection
@@ -219,11 +226,11 @@ class Handler(Generic[P, R, T]):
     def _tasks(self, created: Created) -> list[Task[T]]:
         return [Task(id, self.app.store, self.task_type) for id in created.ids]
 
-    def _new(self, args: bytes) -> NewTask:
+    def _new(self, id: TaskId, args: bytes) -> NewTask:
         options = self._options
         limit_key = options.limit_key
         return NewTask(
-            id=new_task_id(),
+            id=id,
             ty=self.task_type.name,
             args=args,
             queue=options.queue,
@@ -239,15 +246,18 @@ class Handler(Generic[P, R, T]):
             limit_key=self.task_type.limit_key_of(args) if limit_key is None else limit_key,
         )
 
-    def _new_many(self, calls: Iterable[Mapping[str, Any]]) -> list[NewTask]:
-        new: list[NewTask] = []
-        for call in calls:
-            try:
-                new.append(self._new(self.task_type.pack(**call)))
-            except InvalidInput as error:
-                error.add_note(f"in call number {len(new) + 1} of enqueue_many")
-                raise
-        return new
+    def _packing(self, calls: Iterable[Mapping[str, Any]]) -> Packing:
+        # No transaction is open while somebody's generator takes its time.
+        return Packing([*calls], self._pack)
+
+    def _pack(self, id: TaskId, call: Mapping[str, Any]) -> NewTask:
+        return self._new(id, self.task_type.pack(**call))
+
+    def _is_written_in_parts(self, packing: Packing) -> bool:
+        """What is tied to something, or goes into the caller's transaction, is packed first."""
+        options = self._options
+        is_tied = options.key is not None or options.after
+        return packing.parts_total > 1 and not is_tied and options.connection is None
 
 
 def _checked_needs(after: Iterable[Task[Any] | UUID | str]) -> tuple[TaskId, ...]:

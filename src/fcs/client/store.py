@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
 from time import monotonic
 from typing import Final, NamedTuple, TypeVar
@@ -66,6 +66,10 @@ class Store:
             return await creation.add(on, new)
         return await self._lines().writer.create(new)
 
+    async def create_parts(self, request: Iterable[Sequence[NewTask]]) -> Created:
+        """As `create`, for tasks tied to nothing: each part is written while the next is packed."""
+        return await self._lines().writer.create_parts(request)
+
     async def find(self, id: TaskId) -> TaskView | None:
         return await self._ask(lambda db: insights.find_task(db, id))
 
@@ -83,6 +87,10 @@ class Store:
         if on is not None:
             return creation.add_sync(on, new)
         return self._ask_sync(lambda db: creation.add_sync(db, new))
+
+    def create_parts_sync(self, request: Iterable[Sequence[NewTask]]) -> Created:
+        """The twin of `create_parts` for code without an event loop."""
+        return self._ask_sync(lambda db: creation.add_parts_sync(db, request))
 
     def find_sync(self, id: TaskId) -> TaskView | None:
         return self._ask_sync(lambda db: insights.find_task_sync(db, id))

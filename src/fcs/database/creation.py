@@ -4,13 +4,14 @@ A request is what one caller asks for at once: its tasks come to be all or none,
 if it has one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
 
 from fcs.database import parts, tasks
+from fcs.database.ahead import Ahead, SyncAhead
 from fcs.database.carrier import Carrier, Rows, SyncCarrier, carrier_of, sync_carrier_of
 from fcs.database.connect import Connection
 from fcs.database.sql import load
@@ -72,6 +73,31 @@ def add_untied_sync(
     """The twin of `add_untied` for code without an event loop."""
     create = create_alike_sync if _are_many_alike(new) else tasks.create_sync
     return create(connection, new)
+
+
+async def add_parts(connection: Connection, request: Iterable[Sequence[NewTask]]) -> Created:
+    """Create the tasks of a request, all or none: a part is written while the next is made ready.
+
+    The parts, tied to nothing, are asked for from the first one on whenever this is called.
+    """
+    ids: list[TaskId] = []
+    async with connection.transaction(), connection.pipeline():
+        for part in request:
+            await add_untied(Ahead(connection), part)
+            ids += [task.id for task in part]
+    return Created(ids)
+
+
+def add_parts_sync(
+    connection: psycopg.Connection[Any], request: Iterable[Sequence[NewTask]]
+) -> Created:
+    """The twin of `add_parts` for code without an event loop."""
+    ids: list[TaskId] = []
+    with connection.transaction(), connection.pipeline():
+        for part in request:
+            add_untied_sync(SyncAhead(connection), part)
+            ids += [task.id for task in part]
+    return Created(ids)
 
 
 async def create_alike(db: Connection | Carrier, new: Sequence[NewTask]) -> int:

@@ -3,12 +3,13 @@
 While one statement is on its way to Postgres, those who come in the meantime wait for the
 next; a lone create goes out at once. Nobody is told before their task is durable.
 
-Tasks that are tied to something go by themselves: whoever waits for a key that another
-transaction holds must hold up nobody else.
+Tasks that are tied to something go by themselves, and so do those that are written part by
+part: whoever waits for a key that another transaction holds, or has much to write, must hold up
+nobody else.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
 from time import monotonic
@@ -24,7 +25,7 @@ from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.task import NewTask
 
 BATCH_MAX = 1_000
-LINKED_LINES = 4
+LINES_APART = 4
 
 
 class _Waiter(NamedTuple):
@@ -34,14 +35,14 @@ class _Waiter(NamedTuple):
 
 
 class Writer:
-    """Writes new tasks over one line, and those that are tied to something over a few others.
+    """Writes new tasks over one line, and those that go by themselves over a few others.
 
     `patience` is for how many seconds it keeps at each.
     """
 
     def __init__(self, url: str, *, rng: Random, patience: float = 10.0) -> None:
         self._line = Line(url, part="create", rng=rng)
-        self._linked = Lines(url, part="create linked", rng=rng, count=LINKED_LINES)
+        self._lines_apart = Lines(url, part="create apart", rng=rng, count=LINES_APART)
         self._direct: Direct | None = None
         self._is_closed = False
         self._patience = patience
@@ -58,7 +59,7 @@ class Writer:
         as `creation.create_linked` does.
         """
         if creation.is_linked(new):
-            return await self._create_linked(new)
+            return await self._apart(lambda db: creation.create_linked(db, new))
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiter(new, done, monotonic() + self._patience))
         if self._flusher is None:
@@ -66,6 +67,10 @@ class Writer:
         # A caller that goes away cancels this one; the batch goes on without it.
         await done
         return creation.as_asked(new)
+
+    async def create_parts(self, request: Iterable[Sequence[NewTask]]) -> Created:
+        """As `create`, for tasks that are tied to nothing and made ready part by part."""
+        return await self._apart(lambda db: creation.add_parts(db, request))
 
     async def close(self) -> None:
         self._is_closed = True
@@ -76,18 +81,17 @@ class Writer:
         _fail(self._waiting, _closed())
         self._waiting.clear()
         await self._line.close()
-        await self._linked.close()
+        await self._lines_apart.close()
 
     def abandon(self) -> None:
         """Let go of the connection of an event loop that will not run any more."""
         self._line.abandon()
-        self._linked.abandon()
+        self._lines_apart.abandon()
 
-    async def _create_linked(self, new: Sequence[NewTask]) -> Created:
+    async def _apart(self, act: Callable[[Connection], Awaitable[Created]]) -> Created:
         give_up_at = monotonic() + self._patience
-        return await self._linked.carry_out(
-            lambda db: creation.create_linked(db, new),
-            give_up=lambda: self._is_closed or monotonic() >= give_up_at,
+        return await self._lines_apart.carry_out(
+            act, give_up=lambda: self._is_closed or monotonic() >= give_up_at
         )
 
     async def _flush_all(self) -> None:

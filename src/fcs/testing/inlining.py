@@ -1,8 +1,9 @@
 """Enqueueing that runs the body at once, in this process, without a database."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from random import Random
 from typing import Any, Final
 
@@ -52,6 +53,12 @@ class Inline(Store):
 
     def create_sync(self, new: Sequence[NewTask], on: SyncCarrier | None = None) -> Created:
         return here(lambda in_thread: self._create(new, in_thread))
+
+    async def create_parts(self, request: Iterable[Sequence[NewTask]]) -> Created:
+        return await self.create([*chain.from_iterable(request)])
+
+    def create_parts_sync(self, request: Iterable[Sequence[NewTask]]) -> Created:
+        return self.create_sync([*chain.from_iterable(request)])
 
     async def find(self, id: TaskId) -> TaskView | None:
         return self._views.get(id)
