@@ -159,7 +159,8 @@ class StopLevel(StrEnum):
     """The child process was killed."""
 
 
-class NewTask(msgspec.Struct, frozen=True):
+# Nothing that it holds leads back to it, so the collector of garbage need not look at it.
+class NewTask(msgspec.Struct, frozen=True, gc=False):
     """What a client writes down: a task to be.
 
     `args` is a JSON object as text. `scheduled_at` is aware; `None` means as soon as possible.
