@@ -30,6 +30,7 @@ from fcs.client.handler import Handler
 from fcs.database import parts
 from fcs.database.carrier import SyncCarrier
 from fcs.database.connect import Connection
+from fcs.database.creation import ALIKE_MIN
 from fcs.domain.errors import InvalidInput, KeyInFlight, KeyReused
 from fcs.domain.hints import SUPERVISOR_CHANNEL
 from fcs.domain.task import Status
@@ -255,6 +256,19 @@ async def test_a_task_runs_once_its_transaction_commits(
     assert {to for _, to in rows} == {"ann", "100 % :ben", "'; --"}
     async with working(database_url, app.registry), supervising(database_url):
         await reach(db, [id for id, _ in rows], Status.SUCCEEDED)
+
+
+@pytest.mark.parametrize("name", WAYS)
+async def test_many_that_are_alike_are_carried_as_few_are(
+    mail: Mail, database_url: str, db: Connection, name: str
+) -> None:
+    calls = [{"to": f'{number} % :ben {{"a", \\b}}\'; -- ż'} for number in range(ALIKE_MIN)]
+    async with WAYS[name](database_url) as opened:
+        await opened.enqueue_many(mail, calls)
+        assert await count(db, TASKS) == 0
+        await opened.commit()
+    rows = await (await db.execute("select args from fcs.tasks order by id")).fetchall()
+    assert [args for (args,) in rows] == calls
 
 
 @pytest.mark.parametrize("name", WAYS)

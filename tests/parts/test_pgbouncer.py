@@ -1,5 +1,6 @@
 """The real PgBouncer, where it is installed, in the place of the other tests' pooler."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -12,9 +13,10 @@ from typing import Final
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.parts.stage import supervising, until, working
+from tests.parts.stage import count, supervising, until, working
 
 from fcs import App
+from fcs.client.packing import PART_MAX
 from fcs.database.connect import connect
 from fcs.database.hearing import hears
 from fcs.database.migrate import migrate
@@ -98,9 +100,13 @@ async def test_all_works_and_leaves_no_traces(server: Postgres) -> None:
         async with supervising(url), working(url, app.registry, slots=20):
             tasks = await double.enqueue_many([{"n": n} for n in range(100)])
             assert [await task.result(30) for task in tasks] == [2 * n for n in range(100)]
+        later, many = double.using(delay="1h"), [{"n": n} for n in range(PART_MAX + 1)]
+        await later.enqueue_many(many)
+        await asyncio.to_thread(later.enqueue_many_sync, many)
         await app.close()
 
         async with await connect(url, part="test") as db:
+            assert await count(db, "select count(*) from fcs.tasks") == 100 + 2 * len(many)
             assert not await hears(db, url, direct=None)
         with psycopg.connect(url, autocommit=True, prepare_threshold=None) as other:
             assert other.execute(TRACES).fetchall() == []
