@@ -1,6 +1,6 @@
 """How often everybody looks at rows."""
 
-from fcs.domain.pace import QUICKEST_SHARE, Pace, pause_after
+from fcs.domain.pace import AWAKE_SHARE, LOOK_SHARE, QUICKEST_SHARE, Pace, pause_after
 
 
 def test_a_quick_look_comes_again_after_the_interval() -> None:
@@ -30,3 +30,14 @@ def test_whoever_finds_something_looks_again_soon() -> None:
     pace.found()
 
     assert pace.pause() == QUICKEST_SHARE
+
+
+def test_a_slow_look_takes_more_of_the_time_while_there_is_something_to_find() -> None:
+    pace = Pace(1.0)
+
+    assert pace.pause(took=0.003) == QUICKEST_SHARE
+    assert pace.pause(took=0.6) == 0.6 / AWAKE_SHARE
+
+    for _ in range(20):
+        pace.pause()
+    assert pace.pause(took=0.6) == 0.6 / LOOK_SHARE

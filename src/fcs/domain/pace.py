@@ -8,6 +8,9 @@ from typing import Final
 LOOK_SHARE: Final = 0.02
 """The share of the time that looking may take."""
 
+AWAKE_SHARE: Final = 0.3
+"""The same while there is something to find."""
+
 QUICKEST_SHARE: Final = 1 / 20
 """The share of the longest pause that the shortest is, where no hint tells when to look."""
 
@@ -27,10 +30,13 @@ class Pace:
         self._longest = longest
         self._shortest = self._next = longest * QUICKEST_SHARE
 
-    def pause(self) -> float:
-        """How long to wait before the next look; the one after that has twice the patience."""
+    def pause(self, *, took: float = 0.0) -> float:
+        """How long to wait before the next look, after one that took so long; the one after that
+        has twice the patience."""
         pause, self._next = self._next, min(self._longest, 2 * self._next)
-        return pause
+        # What was found leads to more: a worker that has just been sent tasks ends them.
+        share = AWAKE_SHARE if pause < self._longest else LOOK_SHARE
+        return pause_after(took, interval=pause, share=share)
 
     def found(self) -> None:
         """The last look was worth it."""

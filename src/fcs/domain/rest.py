@@ -29,9 +29,6 @@ OVERLAP = 0.05
 OVERLAP_LAST = 1.0
 """The same for the last look before a sleep. News that took longer is found by a rescan."""
 
-AWAKE_SHARE = 0.3
-"""Looking around may take this share of the time: where it is slow it is done less often."""
-
 LIST_INTERVAL = 0.1
 """Seconds between two looks for lanes that are not known yet; the head of a lane may be long dead
 rows, so that these looks cost more."""

@@ -7,8 +7,8 @@ from fcs.database import backlog
 from fcs.database.connect import Connection
 from fcs.domain.clock import DatabaseClock
 from fcs.domain.facts import LaneLookedAt, LanesListed
-from fcs.domain.pace import pause_after
-from fcs.domain.rest import AWAKE_SHARE, LIST_INTERVAL, LOOK_MAX, NAP, OVERLAP, OVERLAP_LAST
+from fcs.domain.pace import AWAKE_SHARE, pause_after
+from fcs.domain.rest import LIST_INTERVAL, LOOK_MAX, NAP, OVERLAP, OVERLAP_LAST
 from fcs.domain.supervisor import Supervisor
 from fcs.supervisor.listing import Listing
 

@@ -289,7 +289,7 @@ class Session:
         self._next_fire = min(self._next_fire, self._at() + self._settings.survey_interval)
         self._next_rules = min(self._next_rules, self._at() + self._settings.survey_interval)
         took = self._at() - began
-        self._next_poll = self._at() + pause_after(took, interval=self._pace.pause())
+        self._next_poll = self._at() + self._pace.pause(took=took)
 
     async def _forget(self) -> None:
         await workers.forget_ended(self._db, seconds=self._settings.forget_workers_after)
