@@ -15,16 +15,26 @@ def test_a_slow_look_takes_no_more_than_a_fiftieth_of_the_time() -> None:
 def test_pauses_grow_to_the_longest_while_nothing_is_found() -> None:
     pace = Pace(1.0)
 
-    pauses = [pace.pause() for _ in range(20)]
+    pauses = [pace.pause() for _ in range(30)]
 
     assert pauses == sorted(pauses)
     assert pauses[0] == QUICKEST_SHARE
     assert pauses[-1] == 1.0
 
 
+def test_what_takes_its_time_is_seen_late_by_no_more_than_a_part_of_it() -> None:
+    pace = Pace(1.0)
+    waited = 0.0
+
+    while waited < 2.0:
+        pause = pace.pause()
+        assert pause <= QUICKEST_SHARE + waited / 3
+        waited += pause
+
+
 def test_whoever_finds_something_looks_again_soon() -> None:
     pace = Pace(1.0)
-    for _ in range(20):
+    for _ in range(30):
         pace.pause()
 
     pace.found()
@@ -38,6 +48,6 @@ def test_a_slow_look_takes_more_of_the_time_while_there_is_something_to_find() -
     assert pace.pause(took=0.003) == QUICKEST_SHARE
     assert pace.pause(took=0.6) == 0.6 / AWAKE_SHARE
 
-    for _ in range(20):
+    for _ in range(30):
         pace.pause()
     assert pace.pause(took=0.6) == 0.6 / LOOK_SHARE

@@ -14,6 +14,11 @@ AWAKE_SHARE: Final = 0.3
 QUICKEST_SHARE: Final = 1 / 20
 """The share of the longest pause that the shortest is, where no hint tells when to look."""
 
+STRETCH: Final = 1.25
+"""So many times longer is each pause than the one before it, while nothing is found. What happens
+in the end is seen late by about a quarter of the time that it took: parties that wait for each
+other's looks must not add up to much more than each of them."""
+
 
 def pause_after(took: float, *, interval: float, share: float = LOOK_SHARE) -> float:
     """Seconds until the next look, after one that took so long."""
@@ -31,9 +36,9 @@ class Pace:
         self._shortest = self._next = longest * QUICKEST_SHARE
 
     def pause(self, *, took: float = 0.0) -> float:
-        """How long to wait before the next look, after one that took so long; the one after that
-        has twice the patience."""
-        pause, self._next = self._next, min(self._longest, 2 * self._next)
+        """How long to wait before the next look, after one that took so long; the pause after
+        that is a little longer."""
+        pause, self._next = self._next, min(self._longest, STRETCH * self._next)
         # What was found leads to more: a worker that has just been sent tasks ends them.
         share = AWAKE_SHARE if pause < self._longest else LOOK_SHARE
         return pause_after(took, interval=pause, share=share)
