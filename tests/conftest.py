@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,7 @@ import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
-from tests.pooler import WANTED, pooling_all
+from tests.pooler import fronting
 
 from fcs.embedded import Postgres
 
@@ -64,28 +64,28 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session", autouse=True)
-def everything_pooled(request: pytest.FixtureRequest) -> Iterator[None]:
-    """`FCS_TEST_POOLER=1` sends supervisors, workers and apps through a pooler of transactions."""
-    if not os.environ.get(WANTED):
-        yield
-        return
-    with pooling_all(request.getfixturevalue("postgres").url()):
-        yield
+@pytest.fixture(scope="session")
+def front(postgres: Server) -> Iterator[Callable[[str], str]]:
+    """The way to a database; with `FCS_TEST_POOLER=1` it leads through a pooler of transactions.
+
+    What a test itself has to see it sees `around` the pooler.
+    """
+    with fronting(postgres.url()) as front:
+        yield front
 
 
 @pytest.fixture
-def blank_database_url(postgres: Server) -> Iterator[str]:
+def blank_database_url(postgres: Server, front: Callable[[str], str]) -> Iterator[str]:
     """An empty database of the test's own."""
     with fresh_database(postgres) as url:
-        yield url
+        yield front(url)
 
 
 @pytest.fixture
-def database_url(postgres: Server, template: str) -> Iterator[str]:
+def database_url(postgres: Server, template: str, front: Callable[[str], str]) -> Iterator[str]:
     """A database of the test's own that has the schema."""
     with fresh_database(postgres, template) as url:
-        yield url
+        yield front(url)
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +103,13 @@ def own_postgres(tmp_path: Path) -> Iterator[Postgres]:
     """A server of the test's own, to stop and to crash."""
     with Postgres(tmp_path / "postgres") as server:
         yield server
+
+
+@pytest.fixture
+def own_url(own_postgres: Postgres) -> Iterator[str]:
+    """The way to that server, as `front` knows it."""
+    with fronting(own_postgres.url()) as front:
+        yield front(own_postgres.url())
 
 
 @contextmanager

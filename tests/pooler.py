@@ -13,11 +13,11 @@ import struct
 import tempfile
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import pq
@@ -42,7 +42,7 @@ _REPORTED = (
 _port = 5432
 
 WANTED: Final = "FCS_TEST_POOLER"
-"""The variable that sends supervisors, workers and apps of all tests through a pooler."""
+"""The variable that puts a pooler before the databases of all tests."""
 
 
 @dataclass
@@ -65,13 +65,20 @@ class _Server:
         self.connection.finish()
 
 
+class _Pool(NamedTuple):
+    """Who shares sessions with each other."""
+
+    user: str
+    database: str
+
+
 class Pooler:
     """Leads to the same server as `upstream`; `url` is the way to a database through it."""
 
     def __init__(self, upstream: str, folder: str) -> None:
         self._upstream, self._folder = upstream, folder
-        self._idle: defaultdict[str, deque[_Server]] = defaultdict(deque)
-        self._opened: defaultdict[str, int] = defaultdict(int)
+        self._idle: defaultdict[_Pool, deque[_Server]] = defaultdict(deque)
+        self._opened: defaultdict[_Pool, int] = defaultdict(int)
         self._numbers = itertools.count(1)
         self._links: set[asyncio.Task[None]] = set()
         self.transactions = 0
@@ -83,10 +90,11 @@ class Pooler:
         kept = {name: place[name] for name in ("user", "dbname") if place.get(name)}
         return make_conninfo("", host=self._folder, port=_port, **kept)
 
-    def leads_to(self, url: str) -> bool:
-        """Whether a database is on the server that this is in front of."""
-        here, there = conninfo_to_dict(self._upstream), conninfo_to_dict(url)
-        return all(here.get(part) == there.get(part) for part in ("host", "port"))
+    def around(self, url: str) -> str:
+        """The database that a way through here leads to, without the detour."""
+        place = conninfo_to_dict(url)
+        kept = {name: place[name] for name in ("user", "dbname") if place.get(name)}
+        return make_conninfo(self._upstream, **kept)
 
     async def serve(self) -> None:
         server = await asyncio.start_unix_server(
@@ -111,9 +119,9 @@ class Pooler:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
-            database = await self._greet(reader, writer)
-            if database is not None:
-                await self._lead(database, reader, writer)
+            pool = await self._greet(reader, writer)
+            if pool is not None:
+                await self._lead(pool, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, psycopg.Error):
             pass
         finally:
@@ -121,7 +129,7 @@ class Pooler:
 
     async def _greet(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> str | None:
+    ) -> _Pool | None:
         """Let a client in; `None` if it wants something that there is not."""
         while True:
             [size] = struct.unpack("!I", await reader.readexactly(4))
@@ -134,9 +142,9 @@ class Pooler:
             writer.write(b"N")
         words = body[4:].rstrip(b"\0").split(b"\0")
         asked = dict(zip(words[::2], words[1::2], strict=True))
-        database = asked[b"database"].decode()
-        server = await self._take(database)
-        self._idle[database].append(server)
+        pool = _Pool(asked[b"user"].decode(), asked[b"database"].decode())
+        server = await self._take(pool)
+        self._idle[pool].append(server)
         key = struct.pack("!I", next(self._numbers)) + secrets.token_bytes(4)
         writer.write(
             _message(b"R", struct.pack("!I", 0))
@@ -144,43 +152,47 @@ class Pooler:
             + _message(b"K", key)
             + _message(b"Z", b"I")
         )
-        return database
+        return pool
 
     async def _lead(
-        self, database: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, pool: _Pool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Carry a client's transactions, each to whatever session is its turn."""
         requests = _Requests(reader)
         try:
             while not await requests.is_over():
-                server = await self._take(database)
+                server = await self._take(pool)
                 self.transactions += 1
                 try:
                     await _transaction(server, requests, writer)
                 except BaseException:
                     # Nobody knows what it is in the middle of.
-                    self._opened[database] -= 1
+                    self._opened[pool] -= 1
                     await server.close()
                     raise
-                self._idle[database].append(server)
+                self._idle[pool].append(server)
         finally:
             await requests.close()
 
-    async def _take(self, database: str) -> _Server:
-        idle = self._idle[database]
-        while idle and self._opened[database] >= SESSIONS_MIN:
+    async def _take(self, pool: _Pool) -> _Server:
+        idle = self._idle[pool]
+        while idle and self._opened[pool] >= SESSIONS_MIN:
             server = idle.popleft()
             if await _is_alive(server):
                 return server
-            self._opened[database] -= 1
+            self._opened[pool] -= 1
             await server.close()
-        server = await self._open(database)
-        self._opened[database] += 1
+        server = await self._open(pool)
+        self._opened[pool] += 1
         return server
 
-    async def _open(self, database: str) -> _Server:
+    async def _open(self, pool: _Pool) -> _Server:
         info = make_conninfo(
-            self._upstream, dbname=database, sslmode="disable", gssencmode="disable"
+            self._upstream,
+            user=pool.user,
+            dbname=pool.database,
+            sslmode="disable",
+            gssencmode="disable",
         )
         connection = await asyncio.to_thread(pq.PGconn.connect, info.encode())
         if connection.status != pq.ConnStatus.OK:
@@ -279,6 +291,10 @@ async def _read(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     return head[:1], await reader.readexactly(size - 4)
 
 
+_poolers: dict[str, Pooler] = {}
+"""Those that are there, by the folder that leads to them."""
+
+
 @contextmanager
 def pooling(upstream: str) -> Iterator[Pooler]:
     """A pooler while the block runs, in a thread of its own."""
@@ -291,9 +307,11 @@ def pooling(upstream: str) -> Iterator[Pooler]:
         thread.start()
         while not (Path(folder) / f".s.PGSQL.{_port}").exists():
             thread.join(0.01)
+        _poolers[folder] = pooler
         try:
             yield pooler
         finally:
+            del _poolers[folder]
             loop.call_soon_threadsafe(serving.cancel)
             thread.join()
 
@@ -304,23 +322,26 @@ def _run(loop: asyncio.AbstractEventLoop, serving: "asyncio.Task[None]") -> None
     loop.close()
 
 
-_current: Pooler | None = None
+@contextmanager
+def fronting(upstream: str) -> Iterator[Callable[[str], str]]:
+    """The way to databases of a server while the block runs: through a pooler if that is wanted."""
+    if not os.environ.get(WANTED):
+        yield lambda url: url
+        return
+    with pooling(upstream) as pooler:
+        yield pooler.url
 
 
 def is_pooled(url: str) -> bool:
-    """Whether supervisors, workers and apps reach this database through a pooler."""
-    return _current is not None and _current.leads_to(url)
+    """Whether this way to a database leads through a pooler."""
+    return _pooler_on(url) is not None
 
 
-def front(url: str) -> str:
-    """The way to a database that the tests' supervisors, workers and apps take."""
-    return _current.url(url) if _current is not None and _current.leads_to(url) else url
+def around(url: str) -> str:
+    """The way that a test itself takes to what it wants to see: never through a pooler."""
+    pooler = _pooler_on(url)
+    return url if pooler is None else pooler.around(url)
 
 
-@contextmanager
-def pooling_all(upstream: str) -> Iterator[None]:
-    """A pooler in front of everything while the block runs."""
-    global _current
-    with pooling(upstream) as _current:
-        yield
-    _current = None
+def _pooler_on(url: str) -> Pooler | None:
+    return _poolers.get(str(conninfo_to_dict(url).get("host")))

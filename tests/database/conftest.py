@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from tests.conftest import Server, fresh_database
 from tests.database.scene import NOON, freeze
+from tests.pooler import around
 
 from fcs.database.connect import Connection, connect
 
@@ -26,6 +27,12 @@ TABLES = (
 
 # Of one row each.
 SINGLE = ("cluster", "leadership")
+
+
+@pytest.fixture
+def database_url(database_url: str) -> str:
+    """Statements are held against sessions of their own here, whatever else is pooled."""
+    return around(database_url)
 
 
 @pytest.fixture(scope="session")

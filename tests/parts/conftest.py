@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from tests.parts.lonely import Lonely
 from tests.parts.stage import connected
-from tests.pooler import front
+from tests.pooler import fronting
 
 from fcs import App
 from fcs.database.connect import Connection
@@ -22,13 +22,16 @@ async def db(database_url: str) -> AsyncIterator[Connection]:
 
 @pytest.fixture
 async def app(database_url: str) -> AsyncIterator[App]:
-    app = App(database=front(database_url))
+    app = App(database=database_url)
     yield app
     await app.close()
 
 
 @pytest.fixture(scope="module")
 def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lonely]:
-    with Postgres(tmp_path_factory.mktemp("lonely")) as server:
+    with (
+        Postgres(tmp_path_factory.mktemp("lonely")) as server,
+        fronting(server.url()) as front,
+    ):
         asyncio.run(migrate(server.url()))
-        yield Lonely(server.url())
+        yield Lonely(front(server.url()))

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from tests.domain.test_json import REFUSED, REFUSED_AT
 from tests.parts.http_service import NOWHERE, Service, assert_problem, new_id, serving
-from tests.parts.stage import view
+from tests.parts.stage import connected, view
 
 from fcs.database.connect import Connection
 from fcs.database.migrate import migrate
@@ -404,10 +404,11 @@ async def test_offsets_that_postgres_does_not_know_are_understood(service: Servi
     assert task["scheduled_at"] == "2999-05-18T08:59:00Z"
 
 
-async def test_a_restart_of_the_database_costs_some_answers_only(own_postgres: Postgres) -> None:
-    url = own_postgres.url()
-    await migrate(url)
-    async with serving(url) as service:
+async def test_a_restart_of_the_database_costs_some_answers_only(
+    own_postgres: Postgres, own_url: str
+) -> None:
+    await migrate(own_url)
+    async with serving(own_url) as service:
         task_id = await service.create({"def": {"ty": "baz"}})
         own_postgres.crash()
         for answer in (
@@ -451,7 +452,7 @@ HOSTILE_ROWS = [
 async def test_rows_written_by_hand_spoil_no_list(service: Service, database_url: str) -> None:
     readable = {"big": 10**308, "small": 1e-300, "text": "\u2028 </script>"}
     ids: list[UUID] = []
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
+    async with connected(database_url) as db:
         for args in (*HOSTILE_ROWS, json.dumps(readable), "{}"):
             ids.append(new_id())
             await db.execute(

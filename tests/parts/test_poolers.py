@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from tests.conftest import Server
 from tests.parts.stage import DEAF, connected, reach, supervising, working
-from tests.pooler import Pooler, pooling
+from tests.pooler import WANTED, Pooler, around, is_pooled, pooling
 
 import fcs
 from fcs import App, Backoff, TaskCancelled
@@ -34,6 +35,12 @@ async def app(pooled_url: str) -> AsyncIterator[App]:
     app = App(database=pooled_url)
     yield app
     await app.close()
+
+
+def test_whoever_wants_a_pooler_before_all_databases_has_it(database_url: str) -> None:
+    """Or the whole suite might pass behind none."""
+    assert is_pooled(database_url) == bool(os.environ.get(WANTED))
+    assert not is_pooled(around(database_url))
 
 
 async def test_each_task_runs_once_and_its_result_arrives(app: App, pooled_url: str) -> None:
@@ -101,8 +108,8 @@ async def test_a_way_around_the_pooler_keeps_the_hints(
 
     patient = replace(DEAF, poll_interval=1_000)
     async with (
-        supervising(pooled_url, patient, direct=database_url),
-        working(pooled_url, app.registry, settings=patient, slots=1, direct=database_url),
+        supervising(pooled_url, patient, direct=around(database_url)),
+        working(pooled_url, app.registry, settings=patient, slots=1, direct=around(database_url)),
     ):
         for _ in range(3):
             await (await noop.enqueue()).wait(30)

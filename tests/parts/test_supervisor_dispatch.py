@@ -29,7 +29,6 @@ from tests.parts.stage import (
     view,
     working,
 )
-from tests.pooler import front
 
 from fcs import App, Status
 from fcs.client.handler import Handler
@@ -90,6 +89,7 @@ async def test_hints_are_enough_to_dispatch(
         await until_held(second, 202)
 
 
+@pytest.mark.direct  # whoever polls does not listen
 async def test_a_task_that_is_created_between_listening_and_looking_is_found(
     noop: Noop, database_url: str, db: Connection
 ) -> None:
@@ -226,13 +226,20 @@ async def test_asked_to_end_while_the_database_goes_away_it_ends(database_url: s
         return monotonic()
 
     part = asyncio.create_task(
-        elector.run(front(database_url), CALM, candidate(), rng=Random(1), at=at)
+        elector.run(database_url, CALM, candidate(), rng=Random(1), at=at)
     )
     await asyncio.wait([part], timeout=PATIENCE)
     assert part.cancelled()
 
 
-@pytest.mark.parametrize("name", ["fcs supervisor", "fcs supervisor mail"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fcs supervisor",
+        # Whoever polls has no mail.
+        pytest.param("fcs supervisor mail", marks=pytest.mark.direct),
+    ],
+)
 async def test_one_lost_connection_is_made_anew(
     noop: Noop, database_url: str, db: Connection, name: str
 ) -> None:
@@ -263,6 +270,7 @@ GARBAGE = [
 ]
 
 
+@pytest.mark.direct  # whoever polls reads no hints, so counts none
 async def test_garbage_is_ignored_and_counted(
     noop: Noop,
     database_url: str,

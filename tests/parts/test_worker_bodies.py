@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 from tests.parts.stage import PATIENCE, give, reach, working
+from tests.pooler import around
 
 from fcs import App, Status
 from fcs.database.connect import Connection
@@ -195,7 +196,7 @@ async def test_a_body_that_blocks_the_loop_does_not_stop_the_heart(
     app: App, database_url: str, db: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     def blocked_until_noticed(incarnation: str) -> None:
-        with psycopg.connect(database_url, autocommit=True) as own:
+        with psycopg.connect(around(database_url), autocommit=True) as own:
             query = "select beat_no from fcs.workers where incarnation = %s"
 
             def beat_no() -> int:

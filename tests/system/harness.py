@@ -25,17 +25,20 @@ from uuid import UUID, uuid4
 
 import psycopg
 from msgspec.structs import replace
-from tests.pooler import front, is_pooled
+from tests.pooler import WANTED, around, is_pooled
 
 from fcs.client.ids import new_task_id
 from fcs.database import tasks
+from fcs.database.connect import connect_sync
+from fcs.database.line import SyncConnection
+from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.ids import TaskId
 from fcs.domain.task import NewTask
 
 HERE = Path(__file__).parent
 
-PATIENCE = 60.0
-"""Seconds after which something that ought to happen is not going to."""
+PATIENCE = 240.0 if os.environ.get(WANTED) else 60.0
+"""Seconds after which something that ought to happen is not going to: polls take their time."""
 
 LOOK_AGAIN = 0.02
 
@@ -184,7 +187,10 @@ class Cluster:
         told: str | None = None,
     ) -> None:
         self.url = url
-        self._told = told or front(url)
+        self.url = told or url
+        """The way that processes take."""
+        self.own_url = around(url)
+        """The way that the test itself takes."""
         self.folder = folder
         self.ledger = Ledger(folder / "ledger")
         self.processes: list[Process] = []
@@ -225,7 +231,7 @@ class Cluster:
         return process
 
     def supervise(self) -> Process:
-        return self.run("supervise", "--database", self._told)
+        return self.run("supervise", "--database", self.url)
 
     def work(
         self, *options: str, id: UUID | None = None, app: str = "bodies:app", slots: int = 4
@@ -233,7 +239,7 @@ class Cluster:
         id = id or uuid4()
         given = [
             "--database",
-            self._told,
+            self.url,
             "--id",
             str(id),
             "--slots",
@@ -303,7 +309,7 @@ class Cluster:
         return id
 
     def _create(self, new: Sequence[NewTask]) -> list[TaskId]:
-        with psycopg.connect(self.url, autocommit=True) as db:
+        with psycopg.connect(self.own_url, autocommit=True) as db:
             tasks.create_sync(db, new)
         return [task.id for task in new]
 
@@ -334,11 +340,11 @@ class Cluster:
                 return self._db.execute(query, params).fetchall()
             except psycopg.OperationalError:
                 self._db.close()
-        self._db = psycopg.connect(self.url, autocommit=True)
+        self._db = psycopg.connect(self.own_url, autocommit=True)
         return self._db.execute(query, params).fetchall()
 
     def execute(self, statement: str, params: Mapping[str, Any] | None = None) -> None:
-        with psycopg.connect(self.url, autocommit=True) as db:
+        with psycopg.connect(self.own_url, autocommit=True) as db:
             db.execute(statement, params)
 
     def value(self, query: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -452,17 +458,17 @@ class Load:
     def _create_tasks(self, number: int) -> None:
         rng = Random(number)
         serial = (number + 1) * 1_000_000
-        db: psycopg.Connection[Any] | None = None
+        db: SyncConnection | None = None
         while not self._over.wait(PAUSE):
             serial += 1
             new = new_task("nap", serial, ms=rng.randrange(self._ms_max + 1))
             acknowledged = False
             while not acknowledged and not self._given_up.is_set():
                 try:
-                    db = db or psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+                    db = db or connect_sync(self._url, part="test load")
                     tasks.create_sync(db, [new])
                     acknowledged = True
-                except psycopg.OperationalError:
+                except (DatabaseUnavailable, psycopg.OperationalError):
                     db = None
                     self._over.wait(PAUSE)
             if acknowledged:

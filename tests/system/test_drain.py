@@ -81,9 +81,9 @@ def test_a_second_signal_ends_the_drain_at_once(database_url: str, tmp_path: Pat
 
 
 def test_a_second_signal_ends_the_drain_at_once_even_without_postgres(
-    own_postgres: Postgres, tmp_path: Path
+    own_postgres: Postgres, own_url: str, tmp_path: Path
 ) -> None:
-    with Cluster(own_postgres.url(), tmp_path) as cluster:
+    with Cluster(own_url, tmp_path) as cluster:
         assert cluster.run("init", "--database", cluster.url).exit_code() == 0
         _, [leaving] = cluster.start(workers=1)
         cluster.create("hold", [1], gate="/nowhere")
@@ -131,6 +131,6 @@ def wait_until_draining(cluster: Cluster) -> None:
 @contextmanager
 def locked(cluster: Cluster, ids: Sequence[TaskId]) -> Iterator[None]:
     """Hold the rows of tasks, so that nobody can move them meanwhile."""
-    with psycopg.connect(cluster.url) as db:
+    with psycopg.connect(cluster.own_url) as db:
         db.execute("select 1 from fcs.tasks where id = any(%s) for update", [list(ids)])
         yield

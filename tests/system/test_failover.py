@@ -59,7 +59,7 @@ def test_a_failover_to_the_standby_that_commits_wait_for_costs_no_task(tmp_path:
     """F-79, tier B: 0 lost, 0 double, and nobody has to do anything."""
     with Pair(tmp_path / "pair", synchronous=True) as pair, clustered(pair, tmp_path) as cluster:
         eventually(lambda: cluster.value("select standbys <> '' from fcs.identity"))
-        with Load(cluster.url) as load:
+        with Load(cluster.own_url) as load:
             cluster.ledger.wait_count(50)
             pair.lose_primary()
             pair.promote()
@@ -78,7 +78,7 @@ def test_a_failover_that_lost_the_tail_is_put_on_hold_and_runs_nothing_twice(
     """F-79, tier C: what was acknowledged last is lost. By the standby's rows tasks wait that have
     run; workers know better."""
     with Pair(tmp_path / "pair", synchronous=False) as pair, clustered(pair, tmp_path) as cluster:
-        with Load(cluster.url) as load:
+        with Load(cluster.own_url) as load:
             cluster.ledger.wait_count(30)
             cluster.create("nap", TAIL, due_in=2)
             pair.wait_until_equal()

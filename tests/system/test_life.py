@@ -83,7 +83,7 @@ def live(rng: Random, serial: int) -> NewTask:
 
 
 def create(cluster: Cluster, lives: list[NewTask]) -> None:
-    with psycopg.connect(cluster.url, autocommit=True) as db:
+    with psycopg.connect(cluster.own_url, autocommit=True) as db:
         tasks.create_sync(db, lives)
 
 
@@ -142,7 +142,7 @@ class Nemesis:
 
     def _cancel(self, over: threading.Event) -> None:
         rng = Random(21)
-        with psycopg.connect(self._cluster.url, autocommit=True) as db:
+        with psycopg.connect(self._cluster.own_url, autocommit=True) as db:
             while not over.wait(0.1):
                 tasks.cancel_sync(db, rng.sample(self._ids, 10), reason="chance")
 
