@@ -3,8 +3,8 @@
 import asyncio
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Proxy:
         """Connections refused while the database was away."""
         self.statements: list[str] = []
         """All that was sent, in order."""
+        self.parts: list[str] = []
+        """The names of whoever is connected now."""
         self._place = conninfo_to_dict(upstream)
         self._links: set[asyncio.Task[None]] = set()
         self._troubles: list[Trouble] = []
@@ -90,10 +92,19 @@ class Proxy:
         server_reader, server_writer = await self._dial()
         link = Link(server_reader, server_writer, writer, self._take_trouble)
         try:
-            await link.lead(reader)
+            with self._present(await link.greet(reader)):
+                await link.lead(reader)
         finally:
             writer.close()
             server_writer.close()
+
+    @contextmanager
+    def _present(self, part: str) -> Iterator[None]:
+        self.parts.append(part)
+        try:
+            yield
+        finally:
+            self.parts.remove(part)
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = str(self._place["host"]), int(self._place.get("port") or 5432)
@@ -130,9 +141,17 @@ class Link:
         self._answered = asyncio.Event()
         self._is_deaf = False
 
-    async def lead(self, reader: asyncio.StreamReader) -> None:
+    async def greet(self, reader: asyncio.StreamReader) -> str:
+        """Pass on how the client introduces itself; return its name."""
         size = await reader.readexactly(4)
-        self._server_writer.write(size + await reader.readexactly(_length(size) - 4))
+        body = await reader.readexactly(_length(size) - 4)
+        self._server_writer.write(size + body)
+        # Whoever only asks to cancel something has no name.
+        words = body[4:].split(b"\0")
+        said = dict(zip(words[::2], words[1::2], strict=False))
+        return said.get(b"application_name", b"").decode()
+
+    async def lead(self, reader: asyncio.StreamReader) -> None:
         ways = [
             asyncio.ensure_future(self._pass_requests(reader)),
             asyncio.ensure_future(self._pass_answers()),
@@ -217,7 +236,16 @@ def _length(size: bytes) -> int:
     return length
 
 
-FILES = ("tasks", "runs", "workers", "creation", "glance", "sleep", "leadership")
+FILES = (
+    "tasks",
+    "runs",
+    "workers",
+    "creation",
+    "glance",
+    "sleep",
+    "leadership",
+    "insights",
+)
 STATEMENTS = {name: text for file in FILES for name, text in sql.load(file).items()}
 
 

@@ -45,32 +45,48 @@ def number(url: str, query: str) -> int:
         return int(row[0])
 
 
+class Family:
+    """An app that is used by a parent and by its child."""
+
+    def __init__(self, url: str) -> None:
+        self.app = App(database=url)
+        self._noop = self.app.task(name="noop")(lambda: None)
+
+    def create(self, runner: asyncio.Runner) -> None:
+        """Use everything that has a connection."""
+        self._noop.enqueue_sync()
+        runner.run(self._create())
+
+    def live_as_child(self) -> None:
+        with asyncio.Runner() as runner:
+            self.create(runner)
+            runner.run(self.app.close())
+
+    async def _create(self) -> None:
+        await (await self._noop.enqueue()).view()
+
+
 def test_parent_and_child_create_without_disturbing_each_other(database_url: str) -> None:
-    app = App(database=database_url)
-    noop = app.task(name="noop")(lambda: None)
-
-    async def once() -> None:
-        task = await noop.enqueue()
-        await task.view()
-
-    async def in_child() -> None:
-        await once()
-        await app.close()
-
-    def both() -> None:
-        noop.enqueue_sync()
-        asyncio.run(in_child())
-
+    family = Family(database_url)
     with asyncio.Runner() as runner:
-        noop.enqueue_sync()
-        runner.run(once())
-        sessions = number(database_url, SESSIONS)
-        assert forked(both) == 0
-        # The child took its own connections along, and left those of its parent alone.
-        assert number(database_url, SESSIONS) == sessions == 3
-        noop.enqueue_sync()
-        runner.run(in_child())
+        family.create(runner)
+        assert forked(family.live_as_child) == 0
+        family.create(runner)
+        runner.run(family.app.close())
     assert number(database_url, TASKS) == 6
+
+
+@pytest.mark.direct  # sessions are counted by their names
+def test_a_child_takes_its_own_connections_along_and_leaves_alone_its_parents(
+    database_url: str,
+) -> None:
+    family = Family(database_url)
+    with asyncio.Runner() as runner:
+        family.create(runner)
+        sessions = number(database_url, SESSIONS)
+        assert forked(family.live_as_child) == 0
+        assert number(database_url, SESSIONS) == sessions == 3
+        runner.run(family.app.close())
 
 
 def test_a_fork_in_the_middle_of_a_create_holds_up_no_child(database_url: str) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from tests.parts.proxy import proxied
-from tests.parts.stage import count, supervising, until, until_so, working
+from tests.parts.stage import supervising, until_so, working
 
 from fcs import App, Status, Task
 from fcs.database.connect import Connection
@@ -105,19 +105,16 @@ async def test_a_task_that_is_not_there_is_not_waited_for(
 
 @both
 async def test_a_task_that_is_deleted_meanwhile_is_not_waited_for(
-    task: Task[Any], db: Connection, wait: Wait
+    task: Task[Any], database_url: str, db: Connection, wait: Wait
 ) -> None:
-    waiting = asyncio.create_task(wait(task, None))
-    await until(lambda: count(db, LOOKS))
-    await db.execute("delete from fcs.tasks")
-    with pytest.raises(TaskNotFound):
-        await waiting
-
-
-LOOKS = """
-    select count(*) from pg_stat_activity
-     where datname = current_database() and application_name = 'fcs client' and state = 'idle'
-"""
+    async with proxied(database_url) as proxy:
+        other = App(database=proxy.url)
+        waiting = asyncio.create_task(wait(other.find(task.id), None))
+        await until_so(lambda: proxy.sent("find_task") > 1)  # and so it was there
+        await db.execute("delete from fcs.tasks")
+        with pytest.raises(TaskNotFound):
+            await waiting
+        await other.close()
 
 
 async def test_a_short_absence_of_the_database_does_not_end_the_wait(

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, LiteralString
+from typing import Any
 
 import httpx2
 import pytest
 from tests.parts.http_service import NOWHERE, Service, assert_problem, new_id, serving
-from tests.parts.proxy import proxied
-from tests.parts.stage import Fake, connected, count, give, hire_fake, until
+from tests.parts.proxy import Proxy, proxied
+from tests.parts.stage import Fake, connected, count, give, hire_fake, until_so
 
 from fcs.database import bulk as database_bulk
 from fcs.database import runs, tasks
@@ -24,8 +24,14 @@ STRANGER = "205109a7-bcd4-4106-a960-ab45b4c42df8"
 
 
 @pytest.fixture
-async def service(database_url: str) -> AsyncIterator[Service]:
-    async with serving(database_url) as service:
+async def proxy(database_url: str) -> AsyncIterator[Proxy]:
+    async with proxied(database_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def service(proxy: Proxy) -> AsyncIterator[Service]:
+    async with serving(proxy.url) as service:
         yield service
 
 
@@ -69,7 +75,7 @@ async def view(service: Service, task_id: TaskId) -> Any:
 
 @pytest.mark.parametrize("way", ["query", "header"])
 async def test_an_answer_waits_for_the_end(
-    service: Service, db: Connection, fake: Fake, way: str
+    service: Service, proxy: Proxy, db: Connection, fake: Fake, way: str
 ) -> None:
     task_id = await create(service)
     asked = (
@@ -78,7 +84,7 @@ async def test_an_answer_waits_for_the_end(
         else service.client.get(f"/tasks/{task_id}", headers={"Prefer": "x=1, wait=30"})
     )
     waiting = asyncio.create_task(asked)
-    await until(lambda: looks(db))
+    await somebody_waits(proxy)
     assert not waiting.done()
     await end(db, fake, task_id, result='{"n": 7}')
     answer = await waiting
@@ -86,15 +92,9 @@ async def test_an_answer_waits_for_the_end(
     assert answer.headers.get("preference-applied") == ("wait=30" if way == "header" else None)
 
 
-async def looks(db: Connection) -> bool:
-    """Whether somebody waits: the server has asked which tasks are still open."""
-    return bool(await count(db, f"{HTTP_LINES} and query like '%%as named (id, no)%%'"))
-
-
-HTTP_LINES: LiteralString = """
-    select count(*) from pg_stat_activity
-     where datname = current_database() and application_name = 'fcs http'
-"""
+async def somebody_waits(proxy: Proxy) -> None:
+    """Wait until the server has asked which tasks are still open."""
+    await until_so(lambda: proxy.sent("still_open") > 0)
 
 
 async def test_a_task_that_does_not_end_is_shown_as_it_is(service: Service) -> None:
@@ -104,50 +104,53 @@ async def test_a_task_that_does_not_end_is_shown_as_it_is(service: Service) -> N
         assert (answer.status_code, answer.json()["status"]) == (200, "pending")
 
 
-async def test_a_deleted_task_is_not_waited_for(service: Service, db: Connection) -> None:
+async def test_a_deleted_task_is_not_waited_for(
+    service: Service, proxy: Proxy, db: Connection
+) -> None:
     task_id = await create(service)
     waiting = asyncio.create_task(service.client.get(f"/tasks/{task_id}?wait=30"))
-    await until(lambda: looks(db))
+    await somebody_waits(proxy)
     await tasks.delete(db, [task_id])
     assert_problem(await waiting, 404, "not_found")
     assert_problem(await service.client.get(f"/tasks/{STRANGER}?wait=30"), 404, "not_found")
 
 
-async def test_many_who_wait_hold_up_nobody(service: Service, db: Connection, fake: Fake) -> None:
+async def test_many_who_wait_hold_up_nobody(
+    service: Service, proxy: Proxy, db: Connection, fake: Fake
+) -> None:
     """BOUND: however many wait, they share the few lines and one question."""
     ids = [await create(service) for _ in range(20)]
     waiting = [
         asyncio.create_task(service.client.get(f"/tasks/{id}?wait=30")) for id in [*ids, *ids]
     ]
-    await until(lambda: looks(db))
+    await somebody_waits(proxy)
     assert len((await service.client.get("/tasks")).json()) == 20
-    assert await count(db, HTTP_LINES) <= 3
+    assert 1 <= proxy.parts.count("fcs http") <= 3
     for task_id in ids:
         await end(db, fake, task_id)
     answers = await asyncio.gather(*waiting)
     assert {answer.json()["status"] for answer in answers} == {"succeeded"}
 
 
-async def test_who_waits_is_told_when_the_server_stops(service: Service, db: Connection) -> None:
+async def test_who_waits_is_told_when_the_server_stops(service: Service, proxy: Proxy) -> None:
     task_id = await create(service)
     waiting = asyncio.create_task(service.client.get(f"/tasks/{task_id}?wait=60"))
-    await until(lambda: looks(db))
+    await somebody_waits(proxy)
     service.part.cancel()
     answer = await waiting
     assert (answer.status_code, answer.json()["status"]) == (200, "pending")
 
 
 async def test_waiting_outlasts_a_short_absence_of_the_database(
-    database_url: str, db: Connection, fake: Fake
+    service: Service, proxy: Proxy, db: Connection, fake: Fake
 ) -> None:
-    async with proxied(database_url) as proxy, serving(proxy.url) as service:
-        task_id = await create(service)
-        waiting = asyncio.create_task(service.client.get(f"/tasks/{task_id}?wait=30"))
-        await until(lambda: looks(db))
-        proxy.leave()
-        await end(db, fake, task_id)
-        proxy.come_back()
-        assert (await waiting).json()["status"] == "succeeded"
+    task_id = await create(service)
+    waiting = asyncio.create_task(service.client.get(f"/tasks/{task_id}?wait=30"))
+    await somebody_waits(proxy)
+    proxy.leave()
+    await end(db, fake, task_id)
+    proxy.come_back()
+    assert (await waiting).json()["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("query", ["wait=61s", "wait=soon", "wait=-1", "wait=1&wait=2", "await=1"])

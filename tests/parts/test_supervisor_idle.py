@@ -1,5 +1,6 @@
 """A supervisor that has nothing to do asks the database next to nothing."""
 
+import pytest
 from msgspec.structs import replace
 from tests.parts.proxy import first_line, proxied
 from tests.parts.stage import CALM, supervising, until_so, working
@@ -9,6 +10,7 @@ from fcs import App
 EAGER = replace(CALM, survey_interval=0.05, rescan_interval=0.1)
 
 
+@pytest.mark.direct  # whoever polls asks twice a second
 async def test_idle_it_surveys_and_glances_and_sends_next_to_nothing_else(
     app: App, database_url: str
 ) -> None:

@@ -195,7 +195,7 @@ async def test_fifty_a_second_over_ten_seconds_are_five_hundred(
     await queues.set_limits(db, "mail", {"rate": 50})
     await send.enqueue_many([{}] * 700)
     began_at = await backlog.now(db)
-    async with working(database_url, app.registry), supervising(database_url):
+    async with working(database_url, app.registry, slots=50), supervising(database_url):
         await finished(db, 600)
 
     query = "select started_at from fcs.tasks where started_at is not null order by started_at"

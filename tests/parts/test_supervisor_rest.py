@@ -34,6 +34,9 @@ from fcs.domain.task import NewTask
 
 Noop = Handler[[], Coroutine[Any, Any, None], None]
 
+sleeping = pytest.mark.direct
+"""Whoever polls never sleeps: a sleeper holds a lock of its session, and waits to hear."""
+
 ASLEEP = """
     select count(*)
       from pg_locks
@@ -92,6 +95,7 @@ async def test_creates_of_many_who_ring_only_sleepers_all_run(
         await succeeded(db, writers * each)
 
 
+@sleeping
 async def test_it_sleeps_when_there_is_nothing_to_do(
     app: App, noop: Noop, database_url: str, db: Connection
 ) -> None:
@@ -104,6 +108,7 @@ async def test_it_sleeps_when_there_is_nothing_to_do(
         await succeeded(db, 501)
 
 
+@sleeping
 async def test_what_commits_while_it_falls_asleep_is_found(
     app: App, noop: Noop, database_url: str, db: Connection
 ) -> None:
@@ -131,6 +136,7 @@ async def test_what_commits_while_it_falls_asleep_is_found(
                 await succeeded(db, 2)
 
 
+@sleeping
 async def test_when_the_one_that_sleeps_for_all_dies_the_other_takes_its_place(
     app: App, noop: Noop, database_url: str, db: Connection
 ) -> None:
@@ -145,6 +151,7 @@ async def test_when_the_one_that_sleeps_for_all_dies_the_other_takes_its_place(
         await succeeded(db, 1)
 
 
+@sleeping
 async def test_who_lost_the_lock_in_his_sleep_begins_anew(
     noop: Noop, database_url: str, db: Connection
 ) -> None:

@@ -338,6 +338,7 @@ async def give_silently(db: Connection, incarnation: Incarnation, id: UUID) -> N
         )
 
 
+@pytest.mark.direct  # whoever polls has no mail to lose
 async def test_what_came_while_the_mail_was_lost_is_found(
     app: App, database_url: str, db: Connection
 ) -> None:

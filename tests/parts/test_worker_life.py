@@ -271,7 +271,6 @@ async def test_a_worker_whose_row_was_taken_over_is_fenced(
     assert await count(db, "select count(*) from fcs.workers where id = %s", hired.id) == 1
 
 
-@pytest.mark.direct
 async def test_a_failing_part_ends_the_worker_with_the_truth(
     app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,11 +285,10 @@ async def test_a_failing_part_ends_the_worker_with_the_truth(
         await give(db, hired.incarnation, [task.id])
         await reach(db, [task.id], Status.RUNNING)
 
-        def broken(payload: str) -> None:
+        def broken() -> None:
             raise RuntimeError("a bug of ours")
 
-        monkeypatch.setattr("fcs.worker.runtime.parse_for_worker", broken)
-        await db.execute(f"notify fcs_worker_{hired.incarnation.hex}, 'x'")
+        monkeypatch.setattr(hired.worker._heartbeat, "turn", broken)
         with pytest.raises(ExceptionGroup):
             await hired.end()
     assert (await view(db, task.id)).status is Status.INTERRUPTED

@@ -186,7 +186,6 @@ class Cluster:
         environment: Mapping[str, str] | None = None,
         told: str | None = None,
     ) -> None:
-        self.url = url
         self.url = told or url
         """The way that processes take."""
         self.own_url = around(url)

@@ -140,6 +140,7 @@ def test_tasks_of_a_new_type_go_to_the_workers_that_know_it(
         cluster.assert_promise_kept()
 
 
+@pytest.mark.direct  # through a pooler no hint reaches anybody, whatever is tested
 def test_tasks_start_when_no_hint_reaches_the_supervisor(database_url: str, tmp_path: Path) -> None:
     with Cluster(database_url, tmp_path) as cluster:
         cluster.start(workers=1)
@@ -149,6 +150,7 @@ def test_tasks_start_when_no_hint_reaches_the_supervisor(database_url: str, tmp_
         cluster.assert_promise_kept()
 
 
+@pytest.mark.direct  # the same
 def test_tasks_start_when_no_hint_reaches_the_worker(database_url: str, tmp_path: Path) -> None:
     with Cluster(database_url, tmp_path) as cluster:
         cluster.start(workers=1)
@@ -264,6 +266,6 @@ def invented_tasks() -> str:
 
 
 def notify(cluster: Cluster, channel: str, payloads: Sequence[str]) -> None:
-    with psycopg.connect(cluster.url, autocommit=True) as db:
+    with psycopg.connect(cluster.own_url, autocommit=True) as db:
         for payload in payloads:
             db.execute("select pg_notify(%s, %s)", [channel, payload])

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from tests.conftest import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.direct]  # it makes databases of its own
 
 
 def start(*arguments: str, url: str) -> "subprocess.Popen[str]":

@@ -32,7 +32,7 @@ from fcs.embedded import (
 from fcs.embedded.binaries import parse_version
 from fcs.embedded.processes import at_work_in
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.direct]  # servers themselves
 
 SRC = Path(__file__).parents[2] / "src"
 NOBODY = 65534

@@ -61,7 +61,7 @@ def test_whatever_child_is_killed_whenever_no_body_runs_twice_and_each_end_is_tr
             cluster.work("--child-env", "FCS_TEST_LEDGER", app=APP, slots=3) for _ in range(2)
         ]
         cluster.wait_for_workers(*workers)
-        cluster.create("nap_alone", serials, ms=60)
+        cluster.create("nap_alone", serials, ms=250)  # longer than it takes to kill somebody
         for begun in range(0, 50, 2):
             cluster.ledger.wait_count(begun)
             children = [one.pid for worker in workers for one in family(worker) if one.is_child]

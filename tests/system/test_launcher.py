@@ -13,6 +13,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.direct,  # no database at all
     pytest.mark.xdist_group("launcher"),  # one environment is made for all of them
 ]
 

@@ -17,7 +17,7 @@ from tests.system.harness import Cluster, eventually
 
 from fcs.embedded import Postgres
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.direct]  # the seed knows no pooler
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.system.harness import PATIENCE, eventually
 
 from fcs.embedded import find_binaries
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.direct]  # it brings its own server
 only_looking = pytest.mark.xdist_group("calm up")  # one is started for all of them
 
 NOBODY = 65534
