@@ -16,12 +16,9 @@ test: ## the whole suite, but for the long forms of some proofs
 nightly: test-pooled ## the long forms as well, and many more examples
 	@$(env) "$$python" -m pytest -n 4 --dist loadgroup --hypothesis-profile=nightly
 
-POOLED = test_worker_begin test_worker_cancel test_worker_endings test_worker_life \
-	test_worker_retries test_supervisor_upkeep test_dependencies test_schedules test_poolers
-
-test-pooled: ## supervisors, workers and apps through a pooler of transactions
+test-pooled: ## the parts and whole processes through a pooler of transactions
 	@$(env) FCS_TEST_POOLER=1 "$$python" -m pytest -n 4 --dist loadgroup -m "not nightly and not direct" \
-		$(POOLED:%=tests/parts/%.py)
+		tests/parts tests/system
 
 docs: ## draw the life of a task into ARCHITECTURE.md anew
 	@$(env) "$$python" tools/diagram.py
