@@ -221,6 +221,40 @@ async def test_any_other_does_not(home: Connection, claim: str) -> None:
     assert await hold_on(home)
 
 
+async def test_whether_it_was_that_standby_has_to_be_readable(
+    home: Connection, modest_role: str
+) -> None:
+    """F-79: in doubt it holds, and says what would help."""
+    await change(home, f"{COPIES['promoted']}, {STALE}, standbys = '{UNNAMED}'")
+    await change(home, "standbys_seen_at = fcs.now()")
+    await home.execute(f"grant usage on schema fcs to {modest_role}".encode())
+    await home.execute(f"grant select on all tables in schema fcs to {modest_role}".encode())
+    await home.execute(f"set local role {modest_role}".encode())
+    verdict = verdict_on(await identity.look(home))
+    await home.execute("reset role")
+
+    assert not verdict.is_home
+    assert "grant pg_read_all_settings" in verdict.why
+    assert verdict_on(await identity.look(home)).is_home
+
+
+@pytest.mark.parametrize(
+    ("primary_conninfo", "cluster_name", "name"),
+    [
+        ("host=a application_name='s 1' password=x", "main", "s 1"),
+        ("host=a", "main", "main"),
+        ("host=a", "", UNNAMED),
+        ("", "", UNNAMED),
+        (None, "main", "main"),
+        (None, "", None),
+    ],
+)
+def test_a_standby_goes_by_the_name_that_postgres_takes(
+    primary_conninfo: str | None, cluster_name: str, name: str | None
+) -> None:
+    assert identity._name(primary_conninfo, cluster_name) == name
+
+
 async def test_leases_do_not_count_from_before_a_server_was_the_one(home: Connection) -> None:
     """F-43: nobody could beat to it."""
     [started] = await rows(home, "select pg_postmaster_start_time() + interval '60 s' as at")

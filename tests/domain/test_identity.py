@@ -14,6 +14,7 @@ from fcs.domain.identity import (
     awaits_end_of,
     fate_of,
     judge,
+    to_claim,
 )
 from fcs.domain.task import Status
 
@@ -80,6 +81,14 @@ def test_any_other_promotion_may_have_lost_something(
 
     assert not verdict.is_home
     assert word in verdict.why
+
+
+def test_what_is_claimed_is_the_setting_unless_a_name_says_too_little() -> None:
+    assert to_claim("FIRST 2 (s1, s2)", ["s1", "S2", "other", "other"]) == "FIRST 2 (s1, s2)"
+    assert to_claim("s1", []) == "s1", "the claim itself waits for it"
+    assert to_claim("s1", ["s1", "S1"]) == ""
+    assert to_claim("ANY 1 (s1, s2)", ["s1", "s2"]) == ""
+    assert to_claim("", ["s1"]) == ""
 
 
 def test_a_claim_binds_for_longer_than_it_is_trusted_and_is_renewed_well_before() -> None:

@@ -20,8 +20,8 @@ from fcs.domain.identity import (
     Verdict,
     awaits_adoption,
     awaits_end_of,
-    is_claimable,
     judge,
+    to_claim,
 )
 from fcs.domain.problems import ClusterProblem
 
@@ -146,7 +146,7 @@ async def keep_claiming(db: Connection) -> None:
     while True:
         seen = await identity.look(db)
         in_force = seen.standbys_in_force
-        standbys = in_force if is_claimable(in_force) else ""
+        standbys = to_claim(in_force, seen.standbys_there)
         if standbys or seen.claim.standbys:
             await identity.claim(db, standbys, in_force=in_force)
         await asyncio.sleep(CLAIM_INTERVAL)

@@ -61,6 +61,7 @@ class Looked(NamedTuple):
     found: Place | None
     found_server_started_at: datetime
     standbys_in_force: str
+    standbys_there: list[str]
     name: str | None
 
     @property
@@ -82,7 +83,7 @@ async def look(db: Connection) -> Looked:
     assert row is not None
     id, system, database, timeline, standbys, age, since, why, started_at, is_open, *rest = row
     is_standby, found_system, found_database, found_timeline, found_started_at, *names = rest
-    in_force, primary_conninfo, cluster_name = names
+    in_force, there, primary_conninfo, cluster_name = names
     return Looked(
         id,
         None if system is None else Place(system, database, timeline),
@@ -94,6 +95,7 @@ async def look(db: Connection) -> Looked:
         None if is_standby else Place(found_system, found_database, found_timeline),
         found_started_at,
         in_force,
+        there,
         _name(primary_conninfo, cluster_name),
     )
 

@@ -12,6 +12,8 @@ that is cut off. So it holds for a while only, and where the standbys have chang
 until no copy of the old claim can be trusted any more.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -121,6 +123,14 @@ def fate_of(status: Status, *, has_testified: bool, may_retry: bool) -> Fate:
 def is_claimable(standbys: str) -> bool:
     """Whether a promotion could be trusted, as long as this setting is in force."""
     return bool(whom_all_wait_for(standbys))
+
+
+def to_claim(in_force: str, there: Sequence[str]) -> str:
+    """What can be claimed while this setting is in force and these standbys are there; empty for
+    nothing. Of two by one name nobody could tell which of them had confirmed."""
+    names = Counter(name.lower() for name in there)
+    is_sure = is_claimable(in_force) and all(names[one] <= 1 for one in whom_all_wait_for(in_force))
+    return in_force if is_sure else ""
 
 
 def awaits_adoption(why: str) -> ClusterProblem:

@@ -23,6 +23,7 @@ select identity.id,
        end as found_timeline,
        pg_postmaster_start_time() as found_server_started_at,
        current_setting('synchronous_standby_names') as standbys_in_force,
+       array(select application_name from pg_stat_replication) as standbys_there,
        (select setting from pg_settings where name = 'primary_conninfo') as primary_conninfo,
        current_setting('cluster_name') as cluster_name
   from fcs.identity, fcs.home;
