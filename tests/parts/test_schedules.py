@@ -22,7 +22,9 @@ from fcs.domain.errors import FcsError
 from fcs.domain.schedule import CatchUp, Definition, ScheduleView, Source
 from fcs.domain.settings import Settings
 
-ASLEEP = Settings(beat_interval=100, lease=1_000, survey_interval=400, rescan_interval=1_000)
+ASLEEP = Settings(
+    beat_interval=100, lease=1_000, leader_lease=3_600, survey_interval=400, rescan_interval=1_000
+)
 """Nobody surveys or rescans in the time that a test takes."""
 
 EVERY_SECOND = Definition(cron="* * * * * *", ty="tick", catch_up=CatchUp.ALL)
