@@ -298,6 +298,7 @@ async def test_a_supervisor_alone_finds_out_where_it_is(database_url: str, db: C
         assert await count(db, "select term from fcs.leadership") == term
 
 
+@pytest.mark.direct  # behind a pooler nobody sees whose commit waits
 async def test_a_begin_that_was_let_go_without_its_standby_starts_no_body_so_far(
     lonely: Lonely, caplog: pytest.LogCaptureFixture
 ) -> None:
