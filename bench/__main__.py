@@ -8,6 +8,7 @@ python -m bench modes              the three topologies side by side
 python -m bench growth             how cost grows, with plots (needs the extra `bench`)
 python -m bench strategies         who gets a task, in virtual time; into docs/explanation
 python -m bench failover           what failovers lose and how long they take; into docs/explanation
+python -m bench leaders            how long nobody hands anything out when a leader ends; an hour
 python -m bench publish            the last runs, into README and docs/explanation
 """
 
@@ -23,6 +24,7 @@ from bench import (
     failover,
     footprint,
     growth,
+    leaders,
     modes,
     plot,
     publish,
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("what", nargs="*", help=f"P1 … P13, or one of: {', '.join(COMMANDS)}")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--acts", type=int, default=500, help="how many leaders to end")
     parser.add_argument("--small", action="store_true", help="few of everything, to see it run")
     parser.add_argument("--out", type=Path, help="a folder to keep the results in")
     options = parser.parse_args(arguments)
@@ -118,6 +121,14 @@ def _failover(options: argparse.Namespace) -> None:
     print(block)
 
 
+def _leaders(options: argparse.Namespace) -> None:
+    found = leaders.measure(options.acts, say=_say)
+    if not options.small:
+        leaders.write(found)
+        publish.put(publish.TOPOLOGIES, publish.LEADERS, leaders.block(found))
+    print(leaders.block(found))
+
+
 def _publish(_: argparse.Namespace) -> None:
     publish.main()
 
@@ -126,6 +137,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "growth": _growth,
     "modes": _beside(modes.BAR, publish.TOPOLOGIES),
     "weather": _beside(weather.BAR, publish.PAGE),
+    "leaders": _leaders,
     "strategies": _strategies,
     "failover": _failover,
     "publish": _publish,

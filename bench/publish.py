@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from bench import growth, report
+from bench import growth, leaders, report
 from bench.bar import REPORTED
 from bench.bars import ALL
 
@@ -21,6 +21,8 @@ def between(name: str) -> re.Pattern[str]:
 
 
 BLOCK, GROWTH, STRATEGIES = between("bench"), between("growth"), between("strategies")
+LEADERS = between("leaders")
+
 
 AGREEING = 0.10
 
@@ -33,6 +35,8 @@ def main() -> None:
         put(page, BLOCK, block)
     if growth.RESULTS.exists():
         put(PAGE, GROWTH, growth.block(growth.read()))
+    if leaders.RESULTS.exists():
+        put(TOPOLOGIES, LEADERS, leaders.block(leaders.read()))
 
 
 def put(page: Path, place: re.Pattern[str], block: str) -> None:

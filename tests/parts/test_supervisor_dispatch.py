@@ -225,9 +225,7 @@ async def test_asked_to_end_while_the_database_goes_away_it_ends(database_url: s
             raise ConnectionError("gone, at the very moment it is asked to end")
         return monotonic()
 
-    part = asyncio.create_task(
-        elector.run(database_url, CALM, candidate(), rng=Random(1), at=at)
-    )
+    part = asyncio.create_task(elector.run(database_url, CALM, candidate(), rng=Random(1), at=at))
     await asyncio.wait([part], timeout=PATIENCE)
     assert part.cancelled()
 

@@ -15,7 +15,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -229,16 +229,21 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def supervise(self) -> Process:
-        return self.run("supervise", "--database", self.url)
+    def supervise(self, *, url: str | None = None) -> Process:
+        return self.run("supervise", "--database", url or self.url)
 
     def work(
-        self, *options: str, id: UUID | None = None, app: str = "bodies:app", slots: int = 4
+        self,
+        *options: str,
+        id: UUID | None = None,
+        app: str = "bodies:app",
+        slots: int = 4,
+        url: str | None = None,
     ) -> Worker:
         id = id or uuid4()
         given = [
             "--database",
-            self.url,
+            url or self.url,
             "--id",
             str(id),
             "--slots",
@@ -425,11 +430,21 @@ def stop_idle(cluster: Cluster, pid: int) -> bool:
 class Load:
     """Clients that create tasks for as long as the block runs, whatever the database does.
 
-    A create that was not acknowledged is sent again with the same ids until it is.
+    A create that was not acknowledged is sent again with the same ids until it is. With `ahead`
+    every third task is scheduled, up to so many seconds ahead. The clients share out `queues`.
     """
 
-    def __init__(self, url: str, *, clients: int = 2, ms_max: int = 300) -> None:
-        self._url, self._ms_max = url, ms_max
+    def __init__(
+        self,
+        url: str,
+        *,
+        clients: int = 2,
+        ms_max: int = 300,
+        ahead: float = 0.0,
+        queues: Sequence[str] = ("default",),
+    ) -> None:
+        self._url, self._ms_max, self._ahead = url, ms_max, ahead
+        self._queues = queues
         self._over, self._given_up = threading.Event(), threading.Event()
         self._threads = [
             threading.Thread(target=self._create_tasks, args=(number,)) for number in range(clients)
@@ -455,12 +470,14 @@ class Load:
             thread.join()
 
     def _create_tasks(self, number: int) -> None:
-        rng = Random(number)
+        rng, queue = Random(number), self._queues[number % len(self._queues)]
         serial = (number + 1) * 1_000_000
         db: SyncConnection | None = None
         while not self._over.wait(PAUSE):
             serial += 1
-            new = new_task("nap", serial, ms=rng.randrange(self._ms_max + 1))
+            ms = rng.randrange(self._ms_max + 1)
+            moment = self._moment(rng, serial)
+            new = new_task("nap", serial, queue=queue, scheduled_at=moment, ms=ms)
             acknowledged = False
             while not acknowledged and not self._given_up.is_set():
                 try:
@@ -474,6 +491,11 @@ class Load:
                 self.acknowledged.append(serial)
         if db is not None:
             db.close()
+
+    def _moment(self, rng: Random, serial: int) -> datetime | None:
+        if not self._ahead or serial % 3:
+            return None
+        return datetime.now(UTC) + timedelta(seconds=rng.uniform(0, self._ahead))
 
 
 def new_task(
