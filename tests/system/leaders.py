@@ -26,7 +26,10 @@ AHEAD = 8.0
 """Seconds by which a task is scheduled at the most: beyond any change of leaders."""
 
 LIMIT = 8
-"""So many tasks of the limited queue may run at once: after a gap that is always full."""
+"""So many tasks of the limited queue may run at once."""
+
+BACKLOG = 500
+"""Tasks of that queue that are there at the beginning, so that it is full for a while."""
 
 MOST_AT_ONCE = """
 with events as (
@@ -116,7 +119,7 @@ class Succession:
     """Candidates, and the end of each leader."""
 
     def __init__(self, cluster: Cluster, wires: Sequence[Wire], rng: Random) -> None:
-        self._cluster, self._rng = cluster, rng
+        self.cluster, self._rng = cluster, rng
         self._starts = Starts(cluster.ledger)
         self._candidates = [
             self._start(wire, is_worker=number % 2 == 1) for number, wire in enumerate(wires)
@@ -154,15 +157,15 @@ class Succession:
 
         def all_stand_by() -> bool:
             alive = sum(one.process.is_alive for one in self._candidates)
-            return bool(self._cluster.value(query) == alive)
+            return bool(self.cluster.value(query) == alive)
 
         eventually(all_stand_by)
 
     def _start(self, wire: Wire, *, is_worker: bool) -> Candidate:
         if is_worker:
-            worker = self._cluster.work("--elect", url=wire.url)
+            worker = self.cluster.work("--elect", url=wire.url)
             return Candidate(worker.process, wire, worker.id)
-        return Candidate(self._cluster.supervise(url=wire.url), wire, None)
+        return Candidate(self.cluster.supervise(url=wire.url), wire, None)
 
     def _fill(self) -> None:
         """Put others in the places of those who are gone."""
@@ -194,7 +197,7 @@ class Succession:
                and expires_at > fcs.now()
                and term > %(number)s
         """
-        rows = self._cluster.rows(query, {"number": number})
+        rows = self.cluster.rows(query, {"number": number})
         return Term(*rows[0]) if rows else None
 
     def _strike(self, act: Act, leader: Candidate) -> None:
@@ -213,7 +216,7 @@ class Succession:
                 leader.process.may_be_gone = True
                 leader.process.terminate()
             case Act.USURP:
-                self._cluster.execute(
+                self.cluster.execute(
                     "update fcs.leadership"
                     "   set term = term + 1, node = null, expires_at = fcs.now();"
                     "select pg_notify('fcs_candidates', 'vacant')"
@@ -252,6 +255,7 @@ def succession(
             "insert into fcs.queues (name, running_max) values ('narrow', %(limit)s)",
             {"limit": LIMIT},
         )
+        cluster.create("nap", range(BACKLOG), queue="narrow", ms=100)
         with Load(url, clients=3, ahead=AHEAD, queues=["default", "default", "narrow"]) as load:
             yield candidates
         candidates.stand_by()
