@@ -152,7 +152,7 @@ class Succession:
             select count(*)
               from pg_stat_activity
              where datname = current_database()
-               and application_name = 'fcs candidate'
+               and application_name in ('fcs candidate', 'fcs candidate worker')
         """
 
         def all_stand_by() -> bool:
