@@ -42,6 +42,7 @@ ASLEEP = """
       from pg_locks
      where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
        and database = (select oid from pg_database where datname = current_database())
+       and (classid::bigint << 32) + objid::bigint = 7162537461882901870
 """
 
 
