@@ -27,7 +27,7 @@ SUCCEEDED: Final = Status.SUCCEEDED
 """By a name of its own, for code that asks for each task: enums are slow to find their members."""
 
 
-class Beginning(msgspec.Struct, frozen=True):
+class Beginning(msgspec.Struct, frozen=True, gc=False):
     """What a worker shows to begin a task."""
 
     task_id: TaskId
@@ -54,7 +54,7 @@ class Evidence(NamedTuple):
     logs: str | None = None
 
 
-class Ending(msgspec.Struct, frozen=True):
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """How a run ended that was its task's last. `result` is JSON."""
 
     task_id: TaskId
