@@ -1,0 +1,1 @@
+"""The proof: commands by which a stranger can check what fcs promises."""

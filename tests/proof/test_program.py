@@ -1,0 +1,26 @@
+"""`python -m proof`: what it says of its stages."""
+
+from importlib import import_module
+
+import pytest
+
+from proof.__main__ import main
+from proof.stages import STAGES
+
+
+def test_without_a_stage_it_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+
+    said = capsys.readouterr().out
+    assert said.startswith("usage: python -m proof <stage>")
+    assert all(f"  {stage}" in said for stage in STAGES)
+
+
+def test_an_unknown_stage_is_refused() -> None:
+    assert main(["sorcery"]) == 2
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_can_be_carried_out(stage: str) -> None:
+    module, _ = STAGES[stage]
+    assert callable(import_module(module).main)
