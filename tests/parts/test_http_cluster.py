@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from tests.parts.http_service import NOWHERE, Service, assert_problem, serving
 from tests.parts.stage import hire_fake, supervising, until
+from tests.pooler import around
 
 from fcs.database import leadership
 from fcs.database.connect import Connection, connect
@@ -36,7 +37,7 @@ async def test_it_is_shown_who_leads_and_who_goes_along(
 ) -> None:
     assert await leadership.bid(db, ANN, term=1, lease=60)
     fake = await hire_fake(db, ["baz"])
-    async with await connect(database_url, part=SESSIONS[Part.SUPERVISOR]):
+    async with await connect(around(database_url), part=SESSIONS[Part.SUPERVISOR]):
         shown = (await service.client.get("/cluster")).json()
 
     assert (shown["mode"], shown["strategy"], shown["term"]) == ("elected", "random", 1)

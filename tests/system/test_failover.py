@@ -14,7 +14,11 @@ from tests.system.harness import Cluster, Load, eventually
 from bench.pair import Pair, copy, promote
 from fcs.embedded import Postgres
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("failover")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.direct,  # it is about pairs of servers
+    pytest.mark.xdist_group("failover"),
+]
 
 TAIL = range(20)
 HELD = 2.0
