@@ -9,6 +9,7 @@ python -m bench growth             how cost grows, with plots (needs the extra `
 python -m bench strategies         who gets a task, in virtual time; into docs/explanation
 python -m bench failover           what failovers lose and how long they take; into docs/explanation
 python -m bench leaders            how long nobody hands anything out when a leader ends; an hour
+python -m bench pooled             what a pooler of transactions costs; into docs/guide
 python -m bench publish            the last runs, into README and docs/explanation
 """
 
@@ -26,7 +27,9 @@ from bench import (
     growth,
     leaders,
     modes,
+    pgbouncer,
     plot,
+    pooled,
     publish,
     report,
     run,
@@ -129,6 +132,18 @@ def _leaders(options: argparse.Namespace) -> None:
     print(leaders.block(found))
 
 
+def _pooled(options: argparse.Namespace) -> None:
+    if pgbouncer.BINARY is None:
+        sys.exit(
+            "not measured: pgbouncer is not installed. Install it, on Debian by"
+            " `apt-get install pgbouncer`, and run this again."
+        )
+    block = pooled.block(_report(options, [pooled.BAR]))
+    if not options.small:
+        publish.put(publish.POOLERS, publish.between("pooled"), block)
+    print(block)
+
+
 def _publish(_: argparse.Namespace) -> None:
     publish.main()
 
@@ -140,6 +155,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "leaders": _leaders,
     "strategies": _strategies,
     "failover": _failover,
+    "pooled": _pooled,
     "publish": _publish,
 }
 

@@ -13,6 +13,7 @@ README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 TOPOLOGIES = ROOT / "docs" / "explanation" / "topologies.md"
 FAILOVER = ROOT / "docs" / "explanation" / "failover.md"
+POOLERS = ROOT / "docs" / "guide" / "poolers.md"
 
 
 def between(name: str) -> re.Pattern[str]:

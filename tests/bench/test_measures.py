@@ -7,10 +7,12 @@ from tempfile import gettempdir
 
 import pytest
 
-from bench import footprint, growth, modes, run, weather
+from bench import footprint, growth, modes, pooled, run, weather
+from bench.__main__ import main
 from bench.bar import Bar, Measure, Sample
 from bench.bars import ALL
 from bench.peers import measures as of_peers
+from bench.pgbouncer import BINARY
 from bench.stage import Stage, open_stage
 
 pytestmark = pytest.mark.slow
@@ -21,12 +23,18 @@ MEASURES = [
     *modes.MEASURES[-1:],
 ]
 
+pooler = pytest.mark.skipif(BINARY is None, reason="there is no pgbouncer on this machine")
+
 
 def left_behind() -> list[Path]:
     return list(Path(gettempdir()).glob(f"fcs-bench-{os.getpid()}-*"))
 
 
-@pytest.mark.parametrize("take", MEASURES, ids=lambda take: take.__name__)
+@pytest.mark.parametrize(
+    "take",
+    [*MEASURES, *(pytest.param(take, marks=pooler) for take in pooled.BAR.measures)],
+    ids=lambda take: take.__name__,
+)
 async def test_a_measure_yields_what_it_measured_and_cleans_up(take: Measure) -> None:
     async with open_stage(small=True) as stage:
         samples = [sample async for sample in take(stage)]
@@ -35,6 +43,13 @@ async def test_a_measure_yields_what_it_measured_and_cleans_up(take: Measure) ->
     assert len({sample.name for sample in samples}) == len(samples), "a name for each"
     assert all(sample.value >= 0 for sample in samples)
     assert not left_behind()
+
+
+def test_without_a_pooler_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.pgbouncer.BINARY", None)
+    with pytest.raises(SystemExit, match="not measured: pgbouncer is not installed") as ended:
+        main(["pooled", "--small"])
+    assert "apt-get install pgbouncer" in str(ended.value)
 
 
 async def failing(stage: Stage) -> AsyncIterator[Sample]:

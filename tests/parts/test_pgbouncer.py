@@ -1,20 +1,13 @@
 """The real PgBouncer, where it is installed, in the place of the other tests' pooler."""
 
 import asyncio
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.parts.stage import count, supervising, until, working
+from tests.parts.stage import count, supervising, working
 
+from bench.pgbouncer import BINARY, pgbouncer
 from fcs import App
 from fcs.client.packing import PART_MAX
 from fcs.database.connect import connect
@@ -23,24 +16,10 @@ from fcs.database.migrate import migrate
 from fcs.embedded import Postgres
 from fcs.node.ports import find_port
 
-BINARY: Final = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BINARY is None, reason="there is no pgbouncer on this machine"),
 ]
-
-CONFIGURATION = """
-    [databases]
-    {dbname} = host={host} port={port} user={user} password={password}
-    [pgbouncer]
-    listen_addr = 127.0.0.1
-    listen_port = {own_port}
-    unix_socket_dir =
-    auth_type = any
-    pool_mode = {mode}
-    default_pool_size = 4
-"""
 
 TRACES = """
     select name from pg_settings where source = 'session' and name <> 'application_name'
@@ -53,44 +32,15 @@ TRACES = """
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    # PgBouncer runs as somebody who may not enter the folder of the socket.
     place = ("127.0.0.1", find_port("127.0.0.1", 0))
     with Postgres(tmp_path_factory.mktemp("postgres"), listen=place) as server:
         yield server
 
 
-@contextmanager
-def pgbouncer(server: Postgres, mode: str) -> Iterator[str]:
-    """A PgBouncer while the block runs; yields the way through it."""
-    assert BINARY is not None
-    place = conninfo_to_dict(server.tcp_url())
-    own_port = find_port("127.0.0.1", 0)
-    with tempfile.TemporaryDirectory(prefix="fcs-pgbouncer-") as folder:
-        path = Path(folder) / "pgbouncer.ini"
-        path.write_text(CONFIGURATION.format(**place, own_port=own_port, mode=mode))
-        Path(folder).chmod(0o755)
-        who = ["--user", "nobody"] if os.geteuid() == 0 else []
-        with subprocess.Popen([BINARY, "--quiet", *who, path]) as process:
-            try:
-                yield make_conninfo(
-                    "", host="127.0.0.1", port=own_port, user=place["user"], dbname=place["dbname"]
-                )
-            finally:
-                process.terminate()
-
-
-async def reachable(url: str) -> bool:
-    try:
-        async with await psycopg.AsyncConnection.connect(url):
-            return True
-    except psycopg.OperationalError:
-        return False
-
-
 async def test_all_works_and_leaves_no_traces(server: Postgres) -> None:
     await migrate(server.url())
-    with pgbouncer(server, "transaction") as url:
-        await until(lambda: reachable(url))
+    with pgbouncer(server, mode="transaction") as way:
+        url = way("postgres")
         app = App(database=url)
 
         @app.task
@@ -113,7 +63,7 @@ async def test_all_works_and_leaves_no_traces(server: Postgres) -> None:
 
 
 async def test_hints_arrive_where_sessions_are_kept(server: Postgres) -> None:
-    with pgbouncer(server, "session") as url:
-        await until(lambda: reachable(url))
+    with pgbouncer(server, mode="session") as way:
+        url = way("postgres")
         async with await connect(url, part="test") as db:
             assert await hears(db, url, direct=None)

@@ -113,8 +113,13 @@ async def latency(url: str, count: int) -> tuple[float, float]:
         return await waits(url, count)
 
 
-async def waits(url: str, count: int) -> tuple[float, float]:
-    """The same of a cluster that is there already, and knows the types of the bench."""
+async def waits(
+    url: str, count: int, *, warm_up: int = WARM_UP, pause: float = 0.01
+) -> tuple[float, float]:
+    """The same of a cluster that is there already, and knows the types of the bench.
+
+    `pause` is for how many seconds nothing happens between two tasks.
+    """
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inbox:
         inbox.bind(("127.0.0.1", 0))
@@ -122,11 +127,11 @@ async def waits(url: str, count: int) -> tuple[float, float]:
         port = inbox.getsockname()[1]
         waited: list[float] = []
         async with _client(url, answer) as handler:
-            for _ in range(WARM_UP + count):
+            for _ in range(warm_up + count):
                 await handler.enqueue(port=port, sent_at=monotonic_ns())
                 waited.append(int(await loop.sock_recv(inbox, 64)) / 1e6)
-                await asyncio.sleep(0.01)
-    cuts = quantiles(waited[WARM_UP:], n=100)
+                await asyncio.sleep(pause)
+    cuts = quantiles(waited[warm_up:], n=100)
     return cuts[49], cuts[98]
 
 
