@@ -1,7 +1,20 @@
-"""The stages of the proof, from the cheapest to the dearest; each is a module with a `main`."""
+"""The stages of the proof, from the cheapest to the dearest, and what is made of their results."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-STAGES: Final[Mapping[str, tuple[str, str]]] = {}
-"""By name: the module whose `main(arguments)` carries the stage out, and what it does."""
+
+class Stage(NamedTuple):
+    """`module:function` is called with the rest of the command line and returns an exit code."""
+
+    function: str
+    what: str
+
+
+STAGES: Final[Mapping[str, Stage]] = {
+    "suite": Stage("proof.suite:main", "the tests in their long forms"),
+    "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
+    "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
+    "nightly": Stage("proof.nightly:main", "all of them, one after another, into the ledger"),
+    "trust": Stage("proof.trust:main", "write TRUST.md from the ledger"),
+}

@@ -1,10 +1,8 @@
 """`python -m proof`: what it says of its stages."""
 
-from importlib import import_module
-
 import pytest
 
-from proof.__main__ import main
+from proof.__main__ import function_of, main
 from proof.stages import STAGES
 
 
@@ -21,6 +19,9 @@ def test_an_unknown_stage_is_refused() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_stage_can_be_carried_out(stage: str) -> None:
-    module, _ = STAGES[stage]
-    assert callable(import_module(module).main)
+def test_each_stage_tells_how_it_is_used(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        function_of(STAGES[stage])(["--help"])
+
+    assert ended.value.code == 0
+    assert "usage: " in capsys.readouterr().out

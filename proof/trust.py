@@ -1,0 +1,103 @@
+"""Puts what the ledger of runs adds up to into TRUST.md: `python -m proof trust`."""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from bench import publish
+from proof import ledger
+from proof.ledger import ROOT, Run
+from proof.stages import STAGES
+
+PAGE: Final = ROOT / "TRUST.md"
+PLACE: Final = publish.between("ledger")
+
+
+def block(runs: Sequence[Run]) -> str:
+    """What stands between the marks of the page."""
+    if not runs:
+        return "Nothing has been run so far.\n"
+    return "\n".join([_totals(runs), _by_stage(runs), _latest(runs)])
+
+
+def bound(chances: int) -> str:
+    """Below what the rate of violations is, if there was none in so many chances."""
+    return f"< {3 / chances:.1e}" if chances else "unknown"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the block."""
+    parser = argparse.ArgumentParser(prog="python -m proof trust", description=__doc__)
+    parser.parse_args(arguments)
+    publish.put(PAGE, PLACE, block(ledger.read()))
+    print(f"{PAGE.name}: {len(ledger.read())} runs")
+    return 0
+
+
+def _totals(runs: Sequence[Run]) -> str:
+    hours = sum(run.summary.seconds for run in runs) / 3600
+    tasks = sum(run.summary.chances for run in runs if run.summary.of_what == "tasks")
+    faults = _faults(runs)
+    violations = sum(run.summary.violations for run in runs)
+    lines = [
+        "## In all",
+        "",
+        (
+            f"{len(runs):,} runs in {hours:,.1f} hours: {tasks:,} tasks, {faults.total():,} faults,"
+            f" {violations:,} violations."
+        ),
+        "",
+        *_table(
+            ("Fault", "Times"), ((name, f"{number:,}") for name, number in faults.most_common())
+        ),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _by_stage(runs: Sequence[Run]) -> str:
+    rows = []
+    for stage in dict.fromkeys([*STAGES, *(run.summary.stage for run in runs)]):
+        own = [run.summary for run in runs if run.summary.stage == stage]
+        if not own:
+            continue
+        chances = sum(summary.chances for summary in own)
+        violations = sum(summary.violations for summary in own)
+        rows.append(
+            (
+                stage,
+                str(len(own)),
+                f"{chances:,} {own[-1].of_what}",
+                f"{sum(summary.seconds for summary in own) / 3600:,.2f}",
+                f"{violations:,}",
+                "" if violations else bound(chances),
+            )
+        )
+    heads = ("Stage", "Runs", "Chances", "Hours", "Violations", "Rate, with 95 % certainty")
+    return "\n".join(["## By stage", "", *_table(heads, rows), ""])
+
+
+def _latest(runs: Sequence[Run]) -> str:
+    latest = {run.summary.stage: run for run in runs}
+    rows = [
+        (run.date, run.version, f"`{run.command}`", run.summary.line.partition(": ")[2])
+        for run in latest.values()
+    ]
+    machines = ", ".join(dict.fromkeys(run.machine for run in latest.values()))
+    table = _table(("Date", "Version", "Command", "What came of it"), rows)
+    return "\n".join(["## The last run of each stage", "", *table, "", f"On {machines}.", ""])
+
+
+def _faults(runs: Iterable[Run]) -> Counter[str]:
+    faults: Counter[str] = Counter()
+    for run in runs:
+        faults.update(run.summary.faults)
+    return faults
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]

@@ -1,0 +1,111 @@
+"""The ledger of runs, the page that adds it up, and the night that fills it."""
+
+from pathlib import Path
+
+import pytest
+
+from proof import ledger, nightly, suite, trust
+from proof.ledger import Run
+from proof.stages import STAGES
+from proof.summary import Summary
+
+
+def summary(*, stage: str = "torture", chances: int = 300, violations: int = 0) -> Summary:
+    return Summary(
+        stage=stage,
+        chances=chances,
+        of_what="tasks",
+        violations=violations,
+        seconds=1800.0,
+        faults={"kill -9": 7, "pause": 5},
+        figures={"recovery p99": "3.2 s"},
+    )
+
+
+def run(found: Summary) -> Run:
+    return Run(
+        date="2026-11-29",
+        version="abc",
+        machine="2 cores",
+        command=f"python -m proof {found.stage}",
+        summary=found,
+    )
+
+
+def test_a_summary_says_all_in_one_line() -> None:
+    assert summary(violations=2).line == (
+        "torture: 300 tasks · 12 faults · recovery p99 3.2 s · 2 violations · 1,800 s"
+    )
+
+
+def test_a_stage_that_found_something_fails() -> None:
+    assert summary().exit_code == 0
+    assert summary(violations=1).exit_code == 1
+
+
+def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
+    summary().keep(tmp_path / "summary.json")
+    assert Summary.read(tmp_path / "summary.json") == summary()
+
+
+def test_the_ledger_only_grows(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    assert ledger.read(file) == []
+
+    ledger.append(run(summary()), file)
+    ledger.append(run(summary(violations=1)), file)
+
+    assert ledger.read(file) == [run(summary()), run(summary(violations=1))]
+
+
+def test_the_page_adds_up() -> None:
+    said = trust.block([run(summary()), run(summary(chances=700)), run(summary(stage="sim"))])
+
+    assert "3 runs in 1.5 hours: 1,300 tasks, 36 faults, 0 violations." in said
+    assert "| kill -9 | 21 |" in said
+    assert "| torture | 2 | 1,000 tasks | 1.00 | 0 | < 3.0e-03 |" in said
+
+
+def test_violations_are_not_hidden_behind_a_bound() -> None:
+    said = trust.block([run(summary(violations=1))])
+
+    assert "1 violations." in said
+    assert "| torture | 1 | 300 tasks | 0.50 | 1 |  |" in said
+
+
+def test_the_page_is_that_of_the_ledger() -> None:
+    shown = trust.PLACE.search(trust.PAGE.read_text("utf-8"))
+
+    assert shown
+    assert shown[0] == trust.block(ledger.read()), "run: python -m proof trust"
+
+
+@pytest.mark.parametrize("stage", nightly.LONG)
+def test_a_stage_of_the_night_is_known(stage: str) -> None:
+    assert stage in STAGES
+
+
+def test_each_night_has_seeds_of_its_own() -> None:
+    assert nightly.seeds(100)(0) == ["--seeds", "1..100"]
+    assert nightly.seeds(100)(2) == ["--seeds", "201..300"]
+    assert nightly.minutes(2.5)(3) == ["--minutes", "2.5", "--seed", "4"]
+
+
+def test_what_was_carried_out_is_not_repeated_unless_it_found_something(tmp_path: Path) -> None:
+    assert not nightly.is_over("sim", tmp_path)
+    summary(stage="sim").keep(tmp_path / "sim.json")
+    assert nightly.is_over("sim", tmp_path)
+    summary(stage="sim", violations=1).keep(tmp_path / "sim.json")
+    assert not nightly.is_over("sim", tmp_path)
+
+
+def test_tests_are_counted_by_their_report(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    counts = {"tests": 12, "skipped": 2, "failures": 1, "errors": 1}
+    said = " ".join(f'{name}="{count}"' for name, count in counts.items())
+    report.write_text(f"<testsuites><testsuite {said}/></testsuites>")
+
+    found = suite.summary("suite", report, seconds=3.0)
+
+    assert (found.chances, found.violations) == (10, 2)
+    assert found.line == "suite: 10 tests · skipped 2 · 2 violations · 3 s"
