@@ -13,8 +13,8 @@ fix: ## let ruff repair what it can
 test: ## the whole suite, but for the long forms of some proofs
 	@$(env) "$$python" -m pytest -n 4 --dist loadgroup -m "not nightly"
 
-nightly: test-pooled ## the long forms as well, and many more examples
-	@$(env) "$$python" -m pytest -n 4 --dist loadgroup --hypothesis-profile=nightly
+nightly: ## all stages of the proof in their long forms, into TRUST.md; goes on where it was ended
+	@$(env) "$$python" -m proof nightly && "$$python" -m proof trust
 
 test-pooled: ## the parts and whole processes through a pooler of transactions
 	@$(env) FCS_TEST_POOLER=1 "$$python" -m pytest -n 4 --dist loadgroup -m "not nightly and not direct" \

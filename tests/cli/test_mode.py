@@ -44,6 +44,13 @@ async def test_it_shows_who_leads_and_who_could(
     assert said.out.endswith("All is well.\n")
 
 
+async def test_one_worker_that_could_lead_is_one(fcs: Fcs, database_url: str) -> None:
+    async with await connect(database_url, part=SESSIONS[Part.ELECTABLE_WORKER]):
+        said = await in_thread(fcs, "mode")
+
+    assert "1 worker with --elect\n" in said.out
+
+
 def test_a_cluster_that_nobody_leads_says_so(fcs: Fcs) -> None:
     said = fcs("mode")
 

@@ -123,6 +123,15 @@ async def test_a_bid_takes_the_next_term(db: Connection) -> None:
 
 
 @pytest.mark.parametrize("term", [0, 1, 3, 99])
+async def test_whoever_holds_a_term_may_bid_for_the_next(db: Connection) -> None:
+    """Its connection broke, and behind a pooler nobody can see that."""
+    await lead(db)
+    await lose_sight(db, None)
+
+    assert await leadership.bid(db, A, term=2, lease=LEASE)
+    assert not await renew(db, A, term=1)
+
+
 async def test_a_bid_for_any_other_term_is_not_accepted(db: Connection, term: int) -> None:
     """Who bids for a term that has passed has looked too long ago."""
     await lead(db)

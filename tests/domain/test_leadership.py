@@ -288,6 +288,24 @@ def test_who_resigned_stops_and_may_bid_like_others() -> None:
     assert patience(leadership, held(None, term=8), 101.0) <= EARLY
 
 
+def test_whose_connection_broke_need_not_wait_for_the_end_of_its_own_term() -> None:
+    """Behind a pooler the row goes on to name it, and not even the database sees it gone."""
+    leadership = leader(at=100.0, term=8)
+    leadership.resigned(101.0)
+    leadership.decide(101.0)
+
+    assert patience(leadership, held(ME, term=8), 101.0) <= EARLY
+
+
+def test_who_lost_its_own_term_waits_for_its_end() -> None:
+    leadership = leader(at=100.0, term=8)
+    leadership.refused(101.0)
+    leadership.decide(101.0)
+
+    assert look(leadership, held(ME, term=8), 101.0).act is Act.LOOK
+    assert look(leadership, held(ME, term=8), 104.0).act is Act.LOOK
+
+
 @given(st.floats(0, 1e6), st.floats(0, 10), st.floats(0, 10))
 def test_nobody_leads_beyond_what_the_database_granted(
     asked_at: float, there: float, back: float

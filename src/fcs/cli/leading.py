@@ -86,9 +86,10 @@ def _leader(cluster: ClusterView) -> str:
 
 
 def _candidates(connected: Candidates) -> str:
+    worker = "worker" if connected.electable_workers == 1 else "workers"
     counts = {
         "fcs supervise": connected.supervisors,
-        "workers with --elect": connected.electable_workers,
+        f"{worker} with --elect": connected.electable_workers,
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none seen"
 

@@ -102,6 +102,8 @@ class Leadership:
         self._is_leading = False
         self._over = 0
         """The last term that was ours; it does not become so again."""
+        self._left = 0
+        """The last term that we gave up ourselves, whatever the row says of it."""
         self._yield_until: float | None = None
         self._wait: _Wait | None = None
         self._is_bidding = False
@@ -112,6 +114,9 @@ class Leadership:
 
     def looked(self, seen: LeaseSeen, *, asked_at: float, answered_at: float) -> None:
         """Take in the row as a look found it; `asked_at` is from before the look was sent."""
+        if seen.holder == self._me and seen.term == self._left:
+            # Behind a pooler nobody else can see it, and would wait for the lease to end.
+            seen = seen._replace(is_holder_gone=True)
         self._term_seen = seen.term
         self._is_bidding = False
         if self._hold:
@@ -155,6 +160,7 @@ class Leadership:
         Others see the one as well as the other, and may bid at once.
         """
         if self._hold:
+            self._left = self._hold.term
             self._give_up(at)
 
     # What is decided.

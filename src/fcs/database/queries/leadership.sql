@@ -17,7 +17,7 @@ select term,
   from fcs.leadership, fcs.cluster;
 
 -- name: bid
--- Take the next term, if this one is vacant.
+-- Take the next term, if this one is vacant, or was this node's own.
 with lazy as (select fcs.lazily())
    update fcs.leadership
       set term = leadership.term + 1,
@@ -32,6 +32,7 @@ with lazy as (select fcs.lazily())
     where leadership.term = %(term)s - 1
       and (
           node is null
+          or node = %(node)s
           or expires_at <= fcs.now()
           or not exists (select from pg_stat_get_activity(backend))
       )
