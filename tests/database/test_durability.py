@@ -89,6 +89,10 @@ async def create(db: Connection) -> None:
     await add_tasks(db, 1)
 
 
+async def create_plain(db: Connection) -> None:
+    await creation.create_plain(db, new(1))
+
+
 async def create_alike(db: Connection) -> None:
     await creation.create_alike(db, [new(1), new(2)])
 
@@ -163,6 +167,7 @@ Act = Callable[[Connection], Awaitable[None]]
     ("before", "act"),
     [
         (nothing, create),
+        (nothing, create_plain),
         (nothing, create_alike),
         (nothing, create_part_by_part),
         (dispatched, begin),
@@ -198,7 +203,8 @@ def test_the_same_goes_for_creates_without_an_event_loop(witness_url: str) -> No
         tasks.create_sync(db, [new(1)])
         creation.create_alike_sync(db, [new(2)])
         creation.add_parts_sync(db, [[new(3)], [new(4)]])
-        assert db.execute("select setting from witnessed").fetchall() == [("on",)] * 4
+        creation.create_plain_sync(db, new(5))
+        assert db.execute("select setting from witnessed").fetchall() == [("on",)] * 5
 
 
 async def test_a_create_in_somebody_s_transaction_makes_it_durable(lax: Connection) -> None:

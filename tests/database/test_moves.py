@@ -54,6 +54,7 @@ async def adopt(db: Connection) -> None:
 
 STATEMENTS: dict[str, list[Act]] = {
     "create": [lambda db: tasks.create(db, [new(1)])],
+    "create_plain": [lambda db: creation.create_plain(db, new(1))],
     "create_alike": [lambda db: creation.create_alike(db, [new(1)])],
     "dispatch": [lambda db: tasks.dispatch(db, to(7, 1))],
     "begin": [lambda db: runs.begin(db, W, [beginning(1)])],

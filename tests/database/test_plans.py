@@ -65,6 +65,7 @@ BY_KEY = [
 ] + [
     ("identity", "in_hand"),
     ("identity", "adopt"),
+    ("creation", "create_plain"),
     ("creation", "create_alike"),
     ("creation", "create_linked"),
     ("creation", "forget_keys"),

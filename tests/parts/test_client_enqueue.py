@@ -425,7 +425,7 @@ async def test_an_answer_that_was_lost_creates_nothing_twice(
         noop = app.task(name="noop")(lambda: None)
         for create in (noop.enqueue, lambda: asyncio.to_thread(noop.enqueue_sync)):
             before = await count(db, TASKS)
-            trouble = proxy.trouble(kind, "create")
+            trouble = proxy.trouble(kind, "create_plain")
             await create()
             assert trouble.over.is_set()
             assert await count(db, TASKS) == before + 1

@@ -63,6 +63,8 @@ def add_sync(connection: psycopg.Connection[Any] | SyncCarrier, new: Sequence[Ne
 
 async def add_untied(connection: Connection | Carrier, new: Sequence[NewTask]) -> int:
     """Create tasks that are tied to nothing, all or none; return how many are new."""
+    if is_plain(new):
+        return await create_plain(connection, new[0])
     create = create_alike if _are_many_alike(new) else tasks.create
     return await create(connection, new)
 
@@ -71,6 +73,8 @@ def add_untied_sync(
     connection: psycopg.Connection[Any] | SyncCarrier, new: Sequence[NewTask]
 ) -> int:
     """The twin of `add_untied` for code without an event loop."""
+    if is_plain(new):
+        return create_plain_sync(connection, new[0])
     create = create_alike_sync if _are_many_alike(new) else tasks.create_sync
     return create(connection, new)
 
@@ -98,6 +102,19 @@ def add_parts_sync(
             add_untied_sync(SyncAhead(connection), part)
             ids += [task.id for task in part]
     return Created(ids)
+
+
+async def create_plain(db: Connection | Carrier, task: NewTask) -> int:
+    """Add a task of which nothing is chosen but its type and arguments, as `tasks.create` does any.
+
+    Returns how many are new: none if its id was there already.
+    """
+    return await parts.write(carrier_of(db), _SQL["create_plain"], [_plain(task)])
+
+
+def create_plain_sync(db: psycopg.Connection[Any] | SyncCarrier, task: NewTask) -> int:
+    """The twin of `create_plain` for code without an event loop."""
+    return parts.write_sync(sync_carrier_of(db), _SQL["create_plain"], [_plain(task)])
 
 
 async def create_alike(db: Connection | Carrier, new: Sequence[NewTask]) -> int:
@@ -149,6 +166,15 @@ async def forget_keys(db: Connection, *, seconds: float, limit: int) -> int:
 
 def as_asked(new: Sequence[NewTask]) -> Created:
     return Created([task.id for task in new])
+
+
+def is_plain(new: Sequence[NewTask]) -> bool:
+    """Whether it is one task, and all that can be chosen is as usual."""
+    return len(new) == 1 and len(tasks.options_of(new[0])) == 1
+
+
+def _plain(task: NewTask) -> Mapping[str, str]:
+    return {"id": str(task.id), "ty": task.ty, "args": task.args.decode()}
 
 
 def _are_many_alike(new: Sequence[NewTask]) -> bool:

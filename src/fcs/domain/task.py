@@ -75,6 +75,7 @@ _HELD = ("status", "incarnation")
 MOVES: Final[tuple[Move, ...]] = (
     Move("create", None, Status.PENDING, Actor.CLIENT, "create", ("id",)),
     Move("repeat", None, Status.PENDING, Actor.CLIENT, "repeat", ("id",)),
+    Move("create plain", None, Status.PENDING, Actor.CLIENT, "create_plain", ("id",)),
     Move("create alike", None, Status.PENDING, Actor.CLIENT, "create_alike", ("id",)),
     Move("create linked", None, Status.PENDING, Actor.CLIENT, "create_linked", ("id", "key")),
     Move("dispatch", Status.PENDING, Status.DISPATCHED, Actor.SUPERVISOR, "dispatch",

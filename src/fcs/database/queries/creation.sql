@@ -1,5 +1,6 @@
 -- Creating tasks that are tied to something: to the key of their request, or to tasks that they
--- need. What is tied to nothing is created by the quicker statement in tasks.sql.
+-- need. What is tied to nothing is created by the quicker statement in tasks.sql; and by still
+-- quicker ones, at the end of this file, if it is one task as most are, or many that are alike.
 
 -- name: create_linked
 -- Add the tasks of one request, or find that its key has been used. Whoever comes second waits
@@ -140,6 +141,23 @@ select coalesce(held.task_ids, asked_for.ids) as task_ids,
        (select count(*) from hint)
   from patience, request, asked_for
   left join held on true;
+
+-- name: create_plain
+-- Add one task of which nothing is chosen but its type and its arguments, as `create` in tasks.sql
+-- does with any.
+insert into fcs.tasks (
+                id, ty, args, queue, priority, max_attempts, retry_interrupted, limit_key,
+                created_at, updated_at, due_at
+            )
+     select %(id)s::uuid, %(ty)s::text, %(args)s::jsonb, 'default', 0, 1, false, '',
+            now, now, now
+       from (select fcs.durably(), fcs.now() as now) as durable
+on conflict (id) do nothing
+  returning 1 as created,
+            case
+                when case when %(is_alone)s::boolean then fcs.must_ring() else true end
+                then pg_notify('fcs_supervisor', 'tasks ' || id::text)
+            end;
 
 -- name: create_alike
 -- Add many tasks that differ in nothing but their ids and arguments, as `create` in tasks.sql does
