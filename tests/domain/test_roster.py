@@ -11,9 +11,11 @@ from fcs.domain.ids import Incarnation
 from fcs.domain.roster import FORGED_BEATS, SKIP_FOR, STRIKES_MAX, Openings, Roster
 from fcs.domain.strategy import SHARE_MAX
 
+LEASE = 5.0
+
 
 def roster_of(*workers: Worker, at: float = 0) -> Roster:
-    roster = Roster()
+    roster = Roster(lease=LEASE)
     roster.survey([worker.row() for worker in workers], at)
     return roster
 
@@ -165,6 +167,21 @@ def test_only_a_live_worker_is_given_tasks(state: str) -> None:
     worker = Worker(1, state=state)
 
     assert free(roster_of(worker), worker) == 0
+
+
+def test_who_was_silent_for_a_lease_is_given_nothing_until_it_has_beaten() -> None:
+    """Also by one that has only just begun to supervise, and may not call it lost so soon."""
+    worker = Worker(1, slots=4, silent=LEASE - 0.1)
+    assert free(roster_of(worker), worker) == 4
+
+    worker.silent = LEASE
+    roster = roster_of(worker)
+    assert free(roster, worker) == 0
+    assert not roster.has_slot(worker.incarnation, 0)
+
+    worker.silent = 0.2
+    roster.survey([worker.row()], 1)
+    assert free(roster, worker, at=1) == 4
 
 
 def test_more_busy_than_slots_is_not_free() -> None:

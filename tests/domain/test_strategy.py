@@ -39,7 +39,7 @@ FLEETS = st.lists(
 def openings_of(
     workers: Sequence[Worker], strategy: Strategy, *, seed: int = 1, due: int = 0
 ) -> Openings:
-    roster = Roster()
+    roster = Roster(lease=5.0)
     roster.survey([worker.row() for worker in workers], 0)
     return roster.openings(0, Random(seed), due=due, strategy=strategy)
 
@@ -215,7 +215,7 @@ def test_a_worker_keeps_its_keys_when_it_starts_anew() -> None:
     before = {key: preferred(workers, key) for key in KEYS[:100]}
     rows = [worker.row() for worker in workers]
     new = Incarnation(UUID(int=77))
-    roster = Roster()
+    roster = Roster(lease=5.0)
     roster.survey([rows[0]._replace(incarnation=new), *rows[1:]], 0)
 
     for key, incarnation in before.items():
@@ -245,7 +245,7 @@ def test_where_tasks_are_many_those_without_a_key_go_in_even_shares() -> None:
 
 
 def test_who_is_gone_is_forgotten() -> None:
-    roster, rng = Roster(), Random(1)
+    roster, rng = Roster(lease=5.0), Random(1)
     for n in range(20):
         roster.survey([Worker(n).row()], 0)
         choices(roster.openings(0, rng, strategy=Strategy.STICKY), [keyed("a")])

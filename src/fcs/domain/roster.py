@@ -77,9 +77,14 @@ class _Member:
 
 
 class Roster:
-    """The workers known to be alive. `at` is a moment of the local clock, in seconds."""
+    """The workers known to be alive. `at` is a moment of the local clock, in seconds.
 
-    def __init__(self) -> None:
+    Who was silent for a `lease` begins nothing until it has beaten again. Whoever supervises from
+    now on may not call it lost so soon, but need not fill its slots either.
+    """
+
+    def __init__(self, *, lease: float) -> None:
+        self._lease = lease
         self._members: dict[Incarnation, _Member] = {}
         self._ring = Ring()
 
@@ -139,7 +144,10 @@ class Roster:
     def has_slot(self, incarnation: Incarnation, at: float) -> bool:
         """Whether a worker could be given a task now."""
         member = self._members.get(incarnation)
-        return member is not None and member.is_open(at)
+        return member is not None and self._is_open(member, at)
+
+    def _is_open(self, member: _Member, at: float) -> bool:
+        return member.row.silent < self._lease and member.is_open(at)
 
     def openings(
         self,
@@ -157,7 +165,7 @@ class Roster:
         members = [
             member
             for incarnation, member in self._members.items()
-            if (only is None or incarnation == only) and member.is_open(at)
+            if (only is None or incarnation == only) and self._is_open(member, at)
         ]
         share = due // max(1, len(members))
         return Openings(members, strategy, share=share, rng=rng, ring=self._ring)

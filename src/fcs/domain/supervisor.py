@@ -82,7 +82,7 @@ class Supervisor:
         self._backlog = Backlog(
             window=settings.window, aging=settings.aging, owns=share.owns if share else None
         )
-        self._roster = Roster()
+        self._roster = Roster(lease=settings.lease)
         self._limits = Limits()
         self._turned_down: dict[TaskId, Incarnation] = {}
         self._strategy = Strategy.RANDOM
