@@ -399,6 +399,18 @@ async def test_the_description_lists_every_type_with_its_arguments(service: Serv
             place = place[step]
 
 
+async def test_the_description_says_who_may_be_refused(service: Service) -> None:
+    description = (await service.client.get("/openapi.json")).json()
+    for path, item in description["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            answers = operation["responses"].keys()
+            assert {"401", "403"} <= answers, (method, path)
+            if "requestBody" in operation:
+                assert {"400", "408", "413", "415", "422"} <= answers, (method, path)
+
+
 async def test_the_description_names_paths_and_methods_that_exist(service: Service) -> None:
     description = (await service.client.get("/openapi.json")).json()
     for path, item in description["paths"].items():
