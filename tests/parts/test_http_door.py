@@ -232,6 +232,18 @@ async def test_a_websocket_is_not_offered(service: Service) -> None:
     assert answer.startswith(b"HTTP/1.1 403 ")
 
 
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket", b"TLS/1.0"])
+async def test_who_offers_an_upgrade_that_is_not_taken_goes_on_as_before(
+    service: Service, upgrade: bytes
+) -> None:
+    """As clients do that would rather speak HTTP/2: they ask on with what they speak now."""
+    offer = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+    last = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    async with asyncio.timeout(20):
+        answers = await service.send_raw(offer % upgrade + last)
+    assert answers.count(b"HTTP/1.1 200 ") == 2
+
+
 HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -293,6 +305,24 @@ async def test_an_unread_body_that_never_ends_is_hung_up_on(
             writer.write(b"1\r\nx\r\n")
             await writer.drain()
             await asyncio.sleep(0.01)
+    writer.close()
+
+
+async def test_an_answer_that_nobody_reads_is_not_kept_for_ever(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BOUND: each such answer stays in memory for as long as its client likes."""
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+    reader, writer = await asyncio.open_connection(service.host, service.port, limit=1)
+    # More than fits into the sockets; a little is read, and then nothing more.
+    writer.write(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500)
+    await reader.readexactly(10)
+    async with asyncio.timeout(20):
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.01)
     writer.close()
 
 
