@@ -237,11 +237,32 @@ async def test_who_offers_an_upgrade_that_is_not_taken_goes_on_as_before(
     service: Service, upgrade: bytes
 ) -> None:
     """As clients do that would rather speak HTTP/2: they ask on with what they speak now."""
-    offer = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+    offer = (
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+    )
     last = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     async with asyncio.timeout(20):
         answers = await service.send_raw(offer % upgrade + last)
     assert answers.count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: %d\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"]
+)
+async def test_a_body_beside_an_offer_of_an_upgrade_is_not_taken_for_a_request(
+    service: Service, body: bytes
+) -> None:
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    offer = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    answers = await service.send_raw(offer + body % (len(hidden), hidden))
+    assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 400 ") == 1
+
+
+async def test_what_is_wrong_is_not_the_answer_to_what_came_before_it(service: Service) -> None:
+    """That has been carried out: told that it was wrong, its client would send it again."""
+    whole = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answers = await service.send_raw(whole * 2 + b"NONSENSE\r\n\r\n" + whole)
+    assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 200 ") == 2
 
 
 HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

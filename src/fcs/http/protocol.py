@@ -49,12 +49,24 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
+            if self._has_body():
+                # The parser has left it unread, and it must not be taken for another request.
+                self.cycle.disconnected = True
+                self._refuse("bad_request", "A request that offers an upgrade has no body here.")
+                return b""
             # Not taken, so what follows is HTTP as before; but that parser reads no more of it.
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             rest: bytes = data[offer.args[0] :]
             return rest
         return b""
+
+    def _has_body(self) -> bool:
+        """Whether the request whose head was read last says that a body follows."""
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+            for name, value in self.headers
+        )
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -87,7 +99,13 @@ class Connection(HttpToolsProtocol):
         self._expect_reading()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse("bad_request", msg)
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            self._refuse("bad_request", msg)
+            return
+        # Requests that came before are carried out by now. Each gets its own answer, and not
+        # that of what followed them; then this is over.
+        self._clear_deadline()
+        self.cycle.keep_alive = False
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
