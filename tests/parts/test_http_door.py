@@ -247,7 +247,8 @@ async def test_who_offers_an_upgrade_that_is_not_taken_goes_on_as_before(
 
 
 @pytest.mark.parametrize(
-    "body", [b"Content-Length: %d\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"]
+    "body",
+    [b"Content-Length: %d\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"],
 )
 async def test_a_body_beside_an_offer_of_an_upgrade_is_not_taken_for_a_request(
     service: Service, body: bytes

@@ -9,7 +9,11 @@ import asyncio
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
 
@@ -99,13 +103,14 @@ class Connection(HttpToolsProtocol):
         self._expect_reading()
 
     def send_400_response(self, msg: str) -> None:
-        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
+        if cycle is None or cycle.response_complete or cycle.more_body:
             self._refuse("bad_request", msg)
             return
         # Requests that came before are carried out by now. Each gets its own answer, and not
         # that of what followed them; then this is over.
         self._clear_deadline()
-        self.cycle.keep_alive = False
+        cycle.keep_alive = False
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
