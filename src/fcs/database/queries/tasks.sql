@@ -282,9 +282,7 @@ kept as (
                 )
          select id, attempt, run_id, worker_id, 'interrupted', started_at, fcs.now(), %(reason)s
            from held
-          where status = 'running'
-            and run_id is not null
-            and started_at is not null
+          where status = 'running' and run_id is not null and started_at is not null
     on conflict do nothing
 ),
 hint as (
