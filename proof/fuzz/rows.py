@@ -264,7 +264,7 @@ def many_lanes(scene: Scene, report: Report, count: int) -> Report:
     """So many tasks, each in a queue, of a priority and under a key of its own: all are found."""
     query = """
         insert into fcs.tasks (id, ty, queue, priority, limit_key)
-             select gen_random_uuid(), 'note', 'lane' || n, n % 200 - 100, 'key' || n
+             select gen_random_uuid(), 'note', 'lane' || n, mod(n, 200) - 100, 'key' || n
                from generate_series(1, %(count)s) as n
     """
     scene.cluster.execute(query, {"count": count})

@@ -98,6 +98,11 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         self._expect_reading()
 
+    def pause_writing(self) -> None:
+        # uvloop counts what waits only once it has tried to send it, which is after the answer.
+        super().pause_writing()
+        self._expect_reading()
+
     def resume_writing(self) -> None:
         super().resume_writing()
         self._expect_reading()
