@@ -40,6 +40,7 @@ LONG: Final[Mapping[str, Arguments]] = {
     "suite": lambda _: [],
     "pooled": lambda _: [],
     "soak": lambda _: [],
+    "fuzz": minutes(10),
 }
 """What each stage is told for its long form."""
 

@@ -14,6 +14,7 @@ class Stage(NamedTuple):
 STAGES: Final[Mapping[str, Stage]] = {
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
+    "fuzz": Stage("proof.fuzz.main:main", "strangers at every door, well-meaning and hostile"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
     "nightly": Stage("proof.nightly:main", "all of them, one after another, into the ledger"),
     "trust": Stage("proof.trust:main", "write TRUST.md from the ledger"),

@@ -232,6 +232,40 @@ async def test_a_websocket_is_not_offered(service: Service) -> None:
     assert answer.startswith(b"HTTP/1.1 403 ")
 
 
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket", b"TLS/1.0"])
+async def test_who_offers_an_upgrade_that_is_not_taken_goes_on_as_before(
+    service: Service, upgrade: bytes
+) -> None:
+    """As clients do that would rather speak HTTP/2: they ask on with what they speak now."""
+    offer = (
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+    )
+    last = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    async with asyncio.timeout(20):
+        answers = await service.send_raw(offer % upgrade + last)
+    assert answers.count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"Content-Length: %d\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"],
+)
+async def test_a_body_beside_an_offer_of_an_upgrade_is_not_taken_for_a_request(
+    service: Service, body: bytes
+) -> None:
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    offer = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    answers = await service.send_raw(offer + body % (len(hidden), hidden))
+    assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 400 ") == 1
+
+
+async def test_what_is_wrong_is_not_the_answer_to_what_came_before_it(service: Service) -> None:
+    """That has been carried out: told that it was wrong, its client would send it again."""
+    whole = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answers = await service.send_raw(whole * 2 + b"NONSENSE\r\n\r\n" + whole)
+    assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 200 ") == 2
+
+
 HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -293,6 +327,24 @@ async def test_an_unread_body_that_never_ends_is_hung_up_on(
             writer.write(b"1\r\nx\r\n")
             await writer.drain()
             await asyncio.sleep(0.01)
+    writer.close()
+
+
+async def test_an_answer_that_nobody_reads_is_not_kept_for_ever(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BOUND: each such answer stays in memory for as long as its client likes."""
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+    reader, writer = await asyncio.open_connection(service.host, service.port, limit=1)
+    # More than fits into the sockets; a little is read, and then nothing more.
+    writer.write(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500)
+    await reader.readexactly(10)
+    async with asyncio.timeout(20):
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.01)
     writer.close()
 
 
@@ -397,6 +449,18 @@ async def test_the_description_lists_every_type_with_its_arguments(service: Serv
         place = description
         for step in ref.split("/"):
             place = place[step]
+
+
+async def test_the_description_says_who_may_be_refused(service: Service) -> None:
+    description = (await service.client.get("/openapi.json")).json()
+    for path, item in description["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            answers = operation["responses"].keys()
+            assert {"401", "403"} <= answers, (method, path)
+            if "requestBody" in operation:
+                assert {"400", "408", "413", "415", "422"} <= answers, (method, path)
 
 
 async def test_the_description_names_paths_and_methods_that_exist(service: Service) -> None:

@@ -331,7 +331,14 @@ async def test_lists_can_be_filtered(service: Service) -> None:
     for query in ("ty=resize", "queue=photos", "status=pending&ty=resize", "ty=resize&queue="):
         listed = (await service.client.get(f"/tasks?{query}")).json()
         assert [task["id"] for task in listed] == [photo]
-    for query in ("ty=x", "queue=x", "status=failed", "ty=x%27%20or%201%3D1--"):
+    for query in (
+        "ty=x",
+        "queue=x",
+        "ty=null",
+        "queue=Null",
+        "status=failed",
+        "ty=x%27%20or%201--",
+    ):
         assert (await service.client.get(f"/tasks?{query}")).json() == []
     listed = (await service.client.get("/tasks?status=pending")).json()
     assert len(listed) == 2
@@ -345,7 +352,12 @@ async def test_lists_can_be_filtered(service: Service) -> None:
         ("limit=501", "limit"),
         ("limit=x", "limit"),
         ("limit=1e3", "limit"),
+        ("limit=null", "limit"),
         ("status=done", "status"),
+        ("status=null", "status"),
+        ("cursor=null", "cursor"),
+        ("cursor=AZIpCFJ-fviT58n57GIEVR", "cursor"),
+        ("cursor=AZIpCFJ-fviT58n57GIE!RQ", "cursor"),
         ("cursor=xyz", "cursor"),
         ("cursor=%00", "cursor"),
         ("cursor=%C3%BC", "cursor"),

@@ -1,11 +1,13 @@
 """Who hands out tasks: a leader and those who stand by, or each worker for itself."""
 
+import gc
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
@@ -18,6 +20,7 @@ from tests.parts.stage import (
     reach,
     supervising,
     until,
+    until_so,
     working,
 )
 from tests.parts.topology import QUICK, crew, leads, succeeded, switch
@@ -76,6 +79,46 @@ async def test_a_leader_whose_connection_is_gone_is_not_waited_for(
 
             await until(another)
         assert not leader.done()
+
+
+LISTEN = 'listen "fcs_candidates"'
+
+
+@pytest.mark.direct  # behind a pooler nobody hears anything
+async def test_a_leader_does_not_hear_what_is_meant_for_candidates(
+    database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BOUND: it would keep all of it in memory, for nobody reads that until the term is over."""
+    monkeypatch.setattr("fcs.database.home.CLAIM_INTERVAL", 0.05)
+    async with proxied(database_url) as proxy, supervising(proxy.url, CALM):
+        await leads(db)
+        await until_claimed(db)
+        await db.execute(
+            "select pg_notify('fcs_candidates', n || repeat('x', 7000))"
+            " from generate_series(1, 500) as n"
+        )
+        await until_claimed(db)
+        assert [thing for thing in gc.get_objects() if isinstance(thing, psycopg.Notify)] == []
+
+        # Another has taken the term: from now on it listens again.
+        assert proxy.statements.count(LISTEN) == 1
+        await db.execute(
+            "update fcs.leadership set term = term + 1, node = gen_random_uuid(),"
+            " backend = pg_backend_pid(), expires_at = now() + interval '300 s'"
+        )
+        await until_so(lambda: proxy.statements.count(LISTEN) == 2)
+
+
+async def until_claimed(db: Connection) -> None:
+    """Wait for another use of the session in which a leader else stands by: it looks again and
+    again whom commits wait for."""
+    since = await count(db, "select (1e6 * extract(epoch from clock_timestamp()))::bigint")
+    query = (
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and application_name = 'fcs candidate' and query like '%%claim_age%%'"
+        " and 1e6 * extract(epoch from query_start) > %s"
+    )
+    await until(lambda: count(db, query, since))
 
 
 async def test_a_leader_that_is_silent_for_a_lease_is_replaced_and_stops(

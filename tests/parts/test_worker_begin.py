@@ -297,6 +297,44 @@ async def account_is_settled(db: Connection, incarnation: Incarnation) -> None:
     await until(lambda: count(db, query, incarnation))
 
 
+@pytest.mark.parametrize("timeout", ["NaN", "Infinity", "1e-45", "3e38"])
+async def test_a_time_limit_written_by_hand_ends_no_worker(
+    app: App, database_url: str, db: Connection, timeout: str
+) -> None:
+    """Postgres takes NaN for a number that is greater than any other."""
+
+    @app.task
+    async def noop() -> None: ...
+
+    odd, good = await noop.enqueue_many([{}] * 2)
+    query = "update fcs.tasks set timeout = %s where id = %s"
+    await db.execute(query, [timeout, odd.id])
+    async with working(database_url, app.registry) as hired:
+        await give(db, hired.incarnation, [odd.id, good.id])
+        await reach(db, [good.id], Status.SUCCEEDED)
+        [refused] = await reach(db, [odd.id], Status.FAILED)
+    assert (refused.attempt, str(refused.error)[:14]) == (0, "never started:")
+
+
+@pytest.mark.parametrize("run_id", [None, UUID(int=7)])
+async def test_a_row_that_says_it_runs_here_and_does_not_is_given_back_and_runs(
+    app: App, database_url: str, db: Connection, run_id: UUID | None
+) -> None:
+    @app.task
+    async def noop() -> None: ...
+
+    task = await noop.enqueue()
+    async with working(database_url, app.registry) as hired:
+        await db.execute(
+            "update fcs.tasks set status = 'running', due_at = null, incarnation = %s, run_id = %s"
+            " where id = %s",
+            [hired.incarnation, run_id, task.id],
+        )
+        await reach(db, [task.id], Status.PENDING)
+        await give(db, hired.incarnation, [task.id])
+        await reach(db, [task.id], Status.SUCCEEDED)
+
+
 async def test_a_lost_hint_is_made_good_by_the_next_beats(
     app: App, database_url: str, db: Connection
 ) -> None:

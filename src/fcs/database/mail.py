@@ -20,6 +20,11 @@ async def listen(db: Connection, channel: str) -> None:
     await db.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
 
 
+async def unlisten(db: Connection, channel: str) -> None:
+    """Subscribe no more: what nobody reads would be kept in memory, however much it is."""
+    await db.execute(sql.SQL("unlisten {}").format(sql.Identifier(channel)))
+
+
 class Inbox:
     """Hints that came in, kept until somebody looks."""
 

@@ -189,8 +189,9 @@ async def retry(db: Connection, agains: Sequence[Again], report: str) -> set[Run
     return set(row[0])
 
 
-async def release(db: Connection, runs: Sequence[tuple[TaskId, RunId]]) -> set[TaskId]:
-    """Return runs whose body was never started to pending, the attempt given back."""
+async def release(db: Connection, runs: Sequence[tuple[TaskId, RunId | None]]) -> set[TaskId]:
+    """Return runs whose body was never started to pending, the attempt given back. Only a row that
+    somebody wrote by hand runs without a run id."""
     params = {"task_ids": [task for task, _ in runs], "run_ids": [run for _, run in runs]}
     return _first(await (await db.execute(_SQL["release"], params)).fetchone())
 

@@ -11,6 +11,7 @@ from fcs.http.acts import BulkAnswer, BulkDocument, CancelDocument
 from fcs.http.cluster_openapi import RECORDS as CLUSTER_RECORDS
 from fcs.http.cluster_openapi import cluster_paths
 from fcs.http.keys import KEY_HEADER, REPLAYED_HEADER
+from fcs.http.operations import BODY_PROBLEMS, EVERY_PROBLEM
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
 from fcs.http.query import FindQuery, TaskQuery
 from fcs.http.queue_openapi import RECORDS as QUEUE_RECORDS
@@ -126,9 +127,7 @@ def _paths(
     many = {"type": "array", "items": new}
     created_many = {"type": "array", "items": created}
     status = {"type": "object", "properties": {"status": {"type": "string"}}}
-    create_problems = (
-        "invalid_json", "too_large", "unsupported_media_type", "validation_failed", "key_in_flight",
-    )  # fmt: skip
+    create_problems = (*BODY_PROBLEMS, "key_in_flight")
     return {
         "/tasks": {
             "post": {
@@ -198,7 +197,7 @@ def _paths(
                 "operationId": "checkAlive",
                 "summary": "Whether this process is alive",
                 "security": [{}],
-                "responses": {"200": _answer("It is", status)},
+                "responses": {"200": _answer("It is", status), **_problems()},
             }
         },
         "/readyz": {
@@ -242,7 +241,6 @@ def _questions(*, attempt: Any, why: Any) -> dict[str, Any]:
 
 def _acts(*, full: Any, cancel: Any, bulk: Any, bulk_answer: Any) -> dict[str, Any]:
     """What acts on tasks that are there."""
-    body_problems = ("invalid_json", "too_large", "unsupported_media_type", "validation_failed")
     return {
         "/tasks/bulk": {
             "post": {
@@ -251,7 +249,7 @@ def _acts(*, full: Any, cancel: Any, bulk: Any, bulk_answer: Any) -> dict[str, A
                 "requestBody": {"required": True, "content": _json(bulk)},
                 "responses": {
                     "200": _answer("How far it came", bulk_answer),
-                    **_problems(*body_problems, "database_unavailable"),
+                    **_problems(*BODY_PROBLEMS, "database_unavailable"),
                 },
             }
         },
@@ -264,7 +262,7 @@ def _acts(*, full: Any, cancel: Any, bulk: Any, bulk_answer: Any) -> dict[str, A
                 "responses": {
                     "200": _answer("The task: cancelled, or asked to end", full),
                     **_problems(
-                        *body_problems, "not_found", "wrong_status", "database_unavailable"
+                        *BODY_PROBLEMS, "not_found", "wrong_status", "database_unavailable"
                     ),
                 },
             },
@@ -322,5 +320,6 @@ def _page(schema: Any) -> dict[str, Any]:
 
 
 def _problems(*codes: str) -> dict[str, Any]:
+    """These, and what may happen to any request, also one that asks no database."""
     ref = {"$ref": "#/components/responses/Problem"}
-    return {str(KINDS[code].status): ref for code in (*codes, "internal_error")}
+    return {str(KINDS[code].status): ref for code in (*codes, *EVERY_PROBLEM)}

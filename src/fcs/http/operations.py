@@ -4,7 +4,11 @@ from typing import Any
 
 from fcs.http.problems import KINDS
 
-BODY_PROBLEMS = ("invalid_json", "too_large", "unsupported_media_type", "validation_failed")
+BODY_PROBLEMS = (
+    "invalid_json", "too_large", "unsupported_media_type", "validation_failed", "request_timeout",
+)  # fmt: skip
+EVERY_PROBLEM = ("unauthenticated", "forbidden", "internal_error")
+"""What may happen to any request."""
 
 
 def act(
@@ -41,5 +45,5 @@ def header(description: str) -> dict[str, Any]:
 def problems(*codes: str) -> dict[str, Any]:
     """These, and what may happen to any request that needs the database."""
     ref = {"$ref": "#/components/responses/Problem"}
-    every = (*codes, "database_unavailable", "internal_error")
+    every = (*codes, "database_unavailable", *EVERY_PROBLEM)
     return {str(KINDS[code].status): ref for code in every}

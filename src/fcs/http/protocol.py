@@ -1,24 +1,33 @@
 """One connection: uvicorn's own, with limits on the time and the size of what comes in.
 
 A client can make the head of a request last for ever, or its body, or the rest of a body that
-nobody reads because the answer is out already. One deadline covers all three.
+nobody reads because the answer is out already. One deadline covers all three. It can also leave
+the answer unread, which stays in memory for so long: another one sees to it that it goes on.
 """
 
 import asyncio
 
+import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from fcs.http.problems import KINDS, MEDIA_TYPE, ProblemDocument
 
 SECONDS_MAX = 10.0
 HEADER_BYTES_MAX = 32 * 1024
+READ_BYTES_MIN = 16 * 1024
+"""Of an answer, so much must be read within `SECONDS_MAX`, or what is left of it."""
 
 
 class Connection(HttpToolsProtocol):
     """The deadline runs from the first byte of a request, or of a connection, to the last."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
     _header_bytes = 0
     _head_is_read = False
 
@@ -28,7 +37,40 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
+        self._clear_reading()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                data = self._read(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _read(self, data: bytes) -> bytes:
+        """Read what came, and return what is left of it."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if self._has_body():
+                # The parser has left it unread, and it must not be taken for another request.
+                self.cycle.disconnected = True
+                self._refuse("bad_request", "A request that offers an upgrade has no body here.")
+                return b""
+            # Not taken, so what follows is HTTP as before; but that parser reads no more of it.
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            rest: bytes = data[offer.args[0] :]
+            return rest
+        return b""
+
+    def _has_body(self) -> bool:
+        """Whether the request whose head was read last says that a body follows."""
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+            for name, value in self.headers
+        )
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -52,8 +94,28 @@ class Connection(HttpToolsProtocol):
         self._clear_deadline()
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_reading()
+
+    def pause_writing(self) -> None:
+        # uvloop counts what waits only once it has tried to send it, which is after the answer.
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._expect_reading()
+
     def send_400_response(self, msg: str) -> None:
-        self._refuse("bad_request", msg)
+        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            self._refuse("bad_request", msg)
+            return
+        # Requests that came before are carried out by now. Each gets its own answer, and not
+        # that of what followed them; then this is over.
+        self._clear_deadline()
+        cycle.keep_alive = False
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
@@ -79,6 +141,24 @@ class Connection(HttpToolsProtocol):
         self.cycle.message_event.set()
         self._refuse("request_timeout", f"The body did not arrive within {SECONDS_MAX:g} seconds.")
 
+    def _expect_reading(self) -> None:
+        """Look again later whether the client has read of what is ready for it by now."""
+        self._clear_reading()
+        if unread := self.transport.get_write_buffer_size():
+            self._reading = self.loop.call_later(SECONDS_MAX, self._look_at_reading, unread)
+
+    def _look_at_reading(self, unread_before: int) -> None:
+        # Whatever was added meanwhile has begun this wait anew.
+        if self.transport.get_write_buffer_size() > max(0, unread_before - READ_BYTES_MIN):
+            self.transport.abort()
+        else:
+            self._expect_reading()
+
+    def _clear_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
     def _refuse(self, code: str, detail: str) -> None:
         """Answer without the app, and hang up."""
         kind = KINDS[code]
@@ -100,3 +180,4 @@ class Connection(HttpToolsProtocol):
         )
         self.transport.write(STATUS_LINE[kind.status] + head.encode("ascii") + body)
         self.transport.close()
+        self._expect_reading()

@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
@@ -61,10 +61,23 @@ def read_query(params: QueryParams, kind: type[Q]) -> Q:
         if value:
             given[name] = value
     try:
-        return msgspec.convert(given, kind, strict=False)
+        return _convert(given, kind)
     except msgspec.ValidationError as error:
         problem = find_problem(error)
         raise _invalid(problem.pointer[1:], problem.message, known) from None
+
+
+def _convert(given: Mapping[str, str], kind: type[Q]) -> Q:
+    """Take text for what the parameters are to be. The word null is a word like any other: taken
+    for nothing at all, as msgspec would, it would leave a filter out."""
+    words = {name: value for name, value in given.items() if value.lower() == "null"}
+    others = {name: value for name, value in given.items() if name not in words}
+    query = msgspec.convert(others, kind, strict=False)
+    if words:
+        said = msgspec.convert(words, kind)
+        for name in words:
+            setattr(query, name, getattr(said, name))
+    return query
 
 
 def read_cursor(cursor: str | None) -> UUID | None:
@@ -72,9 +85,13 @@ def read_cursor(cursor: str | None) -> UUID | None:
     if cursor is None:
         return None
     try:
-        return UUID(bytes=urlsafe_b64decode(cursor + "=="))
+        id = UUID(bytes=urlsafe_b64decode(cursor + "=="))
     except ValueError:
-        raise _invalid("cursor", "was not made by this server", ["cursor"]) from None
+        id = None
+    # Whatever is no letter of base64 is left out in reading, and so are its last bits.
+    if id is None or write_cursor(TaskId(id)) != cursor:
+        raise _invalid("cursor", "was not made by this server", ["cursor"])
+    return id
 
 
 def next_link(path: str, query: TaskQuery, last: TaskId) -> str:

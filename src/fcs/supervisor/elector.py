@@ -20,7 +20,7 @@ from fcs.database.hearing import hears
 from fcs.database.home import Home, keep_claiming
 from fcs.database.leadership import CANDIDATES_CHANNEL, SESSIONS, Candidate, Look
 from fcs.database.line import is_passing
-from fcs.database.mail import listen
+from fcs.database.mail import listen, unlisten
 from fcs.database.migrate import check_schema
 from fcs.domain.backoff import full_jitter, is_worth_a_line
 from fcs.domain.errors import LeadershipLost, first_of
@@ -98,7 +98,7 @@ class Elector:
             me.node, lease=self._lease, margin=MARGIN_SHARE * self._lease, rng=rng
         )
         self._home = Home(part="candidate")
-        self._hears = False
+        self._hears = self._listens = False
         self._seen: tuple[Mode, int, Candidate | None] | None = None
 
     async def stand(self) -> None:
@@ -111,6 +111,7 @@ class Elector:
                 self._hears = await hears(db, self._url, direct=self._direct)
                 if self._hears:
                     await listen(db, CANDIDATES_CHANNEL)
+                self._listens = self._hears
             try:
                 while True:
                     await self._step(db)
@@ -138,6 +139,11 @@ class Elector:
             return
         if not self._hears:
             await asyncio.sleep(seconds)
+            return
+        if not self._listens:
+            # A look comes next, and sees what nobody has heard so far.
+            await listen(db, CANDIDATES_CHANNEL)
+            self._listens = True
             return
         async for _ in db.notifies(timeout=seconds, stop_after=1):
             pass
@@ -169,6 +175,11 @@ class Elector:
         await self._supervise(db, office)
 
     async def _supervise(self, db: Connection, office: Office) -> None:
+        if self._listens:
+            # Anybody may notify, and nobody reads that before the office is over.
+            with answering_within(self._lease, db):
+                await unlisten(db, CANDIDATES_CHANNEL)
+            self._listens = False
         session = Session(self._settings, office, rng=self._rng, at=self._at)
         try:
             async with asyncio.TaskGroup() as group:

@@ -27,7 +27,7 @@ from fcs.domain.pace import pause_after
 from fcs.domain.settings import Settings
 from fcs.domain.task import OnInterrupt, Status
 from fcs.domain.text import safe_text
-from fcs.registry import Isolation, Registry, TaskType
+from fcs.registry import Isolation, Registry, TaskType, check_timeout
 from fcs.worker.children.pool import Pool
 from fcs.worker.executor import Run
 from fcs.worker.slots import Slots
@@ -183,7 +183,7 @@ class Intake:
         strays = [
             (row.id, row.run_id)
             for row in rows
-            if row.status is Status.RUNNING and row.run_id is not None and row.run_id not in known
+            if row.status is Status.RUNNING and row.run_id not in known
         ]
         if strays:
             await self._release(strays)
@@ -253,6 +253,7 @@ class Intake:
             try:
                 task_type = self._registry.get(row.ty)
                 kwargs = task_type.bind(row.args_text)
+                check_timeout(row.timeout)
             except UnknownType as error:
                 log.warning("task handed back: task=%s reason=%s %s", row.id, error, error.hint)
                 unknown.append(row)
@@ -329,7 +330,7 @@ class Intake:
             if run.child is not None and self._pool is not None:
                 self._pool.put_back(run.child)
 
-    async def _release(self, strays: list[tuple[TaskId, RunId]]) -> None:
+    async def _release(self, strays: list[tuple[TaskId, RunId | None]]) -> None:
         async def release(db: Connection) -> set[TaskId]:
             return await runs.release(db, strays)
 

@@ -244,13 +244,13 @@ released as (
               worker_id = null,
               incarnation = null,
               run_id = null,
-              attempt = tasks.attempt - 1,
+              attempt = greatest(tasks.attempt, 1) - 1,
               started_at = null,
               due_at = greatest(scheduled_at, created_at),
               updated_at = fcs.now()
          from wanted
         where tasks.id = wanted.task_id
-          and tasks.run_id = wanted.run_id
+          and tasks.run_id is not distinct from wanted.run_id
           and tasks.status = 'running'
     returning tasks.id
 )

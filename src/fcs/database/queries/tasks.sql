@@ -97,7 +97,7 @@ dispatched as (
           set status = 'dispatched',
               worker_id = given.worker_id,
               incarnation = given.incarnation,
-              dispatch_no = tasks.dispatch_no + 1,
+              dispatch_no = mod(tasks.dispatch_no, 2147483647) + 1,
               due_at = null,
               updated_at = now
          from given
@@ -264,7 +264,7 @@ reaped as (
               due_at = case
                            when held.status = 'dispatched' then greatest(scheduled_at, created_at)
                            when may_retry then greatest(
-                               fcs.now() + make_interval(secs => least(300, 2 ^ least(held.attempt, 9)) * (1 + random()) / 2),
+                               fcs.now() + make_interval(secs => least(300, 2 ^ greatest(0, least(held.attempt, 9))) * (1 + random()) / 2),
                                scheduled_at
                            )
                        end,
@@ -282,7 +282,7 @@ kept as (
                 )
          select id, attempt, run_id, worker_id, 'interrupted', started_at, fcs.now(), %(reason)s
            from held
-          where status = 'running'
+          where status = 'running' and run_id is not null and started_at is not null
     on conflict do nothing
 ),
 hint as (

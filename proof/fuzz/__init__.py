@@ -1,0 +1,1 @@
+"""The fuzz: whatever comes in from outside, fcs reads it, refuses it or ignores it, and goes on."""
