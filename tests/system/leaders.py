@@ -28,6 +28,10 @@ AHEAD = 8.0
 LIMIT = 8
 """So many tasks of the limited queue may run at once."""
 
+MS_MAX = 100
+"""Milliseconds that a body takes at the most: while leaders come and go, tasks are handed out for a
+third of the time, and in that all that come have to be done."""
+
 BACKLOG = 500
 """Tasks of that queue that are there at the beginning, so that it is full for a while."""
 
@@ -256,7 +260,8 @@ def succession(
             {"limit": LIMIT},
         )
         cluster.create("nap", range(BACKLOG), queue="narrow", ms=100)
-        with Load(url, clients=3, ahead=AHEAD, queues=["default", "default", "narrow"]) as load:
+        queues = ["default", "default", "narrow"]
+        with Load(url, clients=3, ms_max=MS_MAX, ahead=AHEAD, queues=queues) as load:
             yield candidates
         candidates.stand_by()
         assert_nothing_is_lost(cluster, load, wronged=candidates.wronged)
