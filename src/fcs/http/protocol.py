@@ -6,6 +6,8 @@ the answer unread, which stays in memory for so long: another one sees to it tha
 """
 
 import asyncio
+import socket
+import struct
 
 import httptools
 import msgspec
@@ -150,9 +152,16 @@ class Connection(HttpToolsProtocol):
     def _look_at_reading(self, unread_before: int) -> None:
         # Whatever was added meanwhile has begun this wait anew.
         if self.transport.get_write_buffer_size() > max(0, unread_before - READ_BYTES_MIN):
-            self.transport.abort()
+            self._drop()
         else:
             self._expect_reading()
+
+    def _drop(self) -> None:
+        # Else the kernel would keep what is unread, and go on offering it.
+        at_once = struct.pack("ii", 1, 0)
+        line = self.transport.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        self.transport.abort()
 
     def _clear_reading(self) -> None:
         if self._reading is not None:
