@@ -12,6 +12,9 @@ class Stage(NamedTuple):
 
 
 STAGES: Final[Mapping[str, Stage]] = {
+    "interleavings": Stage(
+        "proof.interleavings.command:main", "transactions of all kinds in every order that matters"
+    ),
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
