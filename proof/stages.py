@@ -12,6 +12,13 @@ class Stage(NamedTuple):
 
 
 STAGES: Final[Mapping[str, Stage]] = {
+    "interleavings": Stage(
+        "proof.interleavings.command:main", "transactions of all kinds in every order that matters"
+    ),
+    "machine": Stage(
+        "proof.machine.command:main", "what parts may do, at random, beside a small model"
+    ),
+    "fences": Stage("proof.fencing:main", "what is noticed when the SQL compares or locks less"),
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "fuzz": Stage("proof.fuzz.main:main", "strangers at every door, well-meaning and hostile"),

@@ -77,17 +77,33 @@ async def test_an_account_that_somebody_made_wrong_is_settled(db: Connection) ->
     await runs.begin(db, W, [beginning(1)])
     await db.execute("delete from fcs.tasks where id = %s", [task_id(2)])
 
-    assert await workers.settle_account(db, W, tasks_sent=3, tasks_taken=1)
+    assert await workers.settle_account(
+        db, W, tasks_sent=3, report_no=1, slots_busy=0, tasks_taken=1
+    )
 
     row = await worker_row(db, 7)
     assert (row["tasks_sent"], row["tasks_taken"]) == (2, 1)  # one taken, one under way
     assert (await worker_row(db, 8))["tasks_sent"] == 1
 
 
+async def test_what_is_settled_invents_no_free_slot(db: Connection) -> None:
+    """CAP: what it has begun since its last beat is taken, and therefore busy."""
+    await add_dispatched(db, 7, 1)
+    await runs.begin(db, W, [beginning(1)])
+
+    await workers.settle_account(db, W, tasks_sent=1, report_no=5, slots_busy=1, tasks_taken=1)
+
+    row = await worker_row(db, 7)
+    assert row["slots_busy"] + row["tasks_sent"] - row["tasks_taken"] == 1
+    assert row["report_no"] == 5
+
+
 async def test_an_account_that_is_right_stays_right(db: Connection) -> None:
     await add_dispatched(db, 7, 1, 2)
 
-    assert await workers.settle_account(db, W, tasks_sent=2, tasks_taken=0)
+    assert await workers.settle_account(
+        db, W, tasks_sent=2, report_no=1, slots_busy=0, tasks_taken=0
+    )
 
     assert (await worker_row(db, 7))["tasks_sent"] == 2
 
@@ -95,7 +111,9 @@ async def test_an_account_that_is_right_stays_right(db: Connection) -> None:
 async def test_an_account_that_has_moved_since_it_was_read_is_left_alone(db: Connection) -> None:
     await add_dispatched(db, 7, 1, 2)
 
-    assert not await workers.settle_account(db, W, tasks_sent=1, tasks_taken=0)
+    assert not await workers.settle_account(
+        db, W, tasks_sent=1, report_no=1, slots_busy=0, tasks_taken=0
+    )
 
     assert (await worker_row(db, 7))["tasks_sent"] == 2
 
@@ -103,4 +121,6 @@ async def test_an_account_that_has_moved_since_it_was_read_is_left_alone(db: Con
 async def test_an_ended_worker_has_no_account(db: Connection) -> None:
     await workers.end_worker(db, W, state="gone")
 
-    assert not await workers.settle_account(db, W, tasks_sent=0, tasks_taken=0)
+    assert not await workers.settle_account(
+        db, W, tasks_sent=0, report_no=1, slots_busy=0, tasks_taken=0
+    )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.database.interleave import Act, staged
 from tests.database.scene import (
     NOON,
     SECOND,
@@ -33,6 +34,7 @@ from fcs.database.home import Home, hold_on, verdict_on
 from fcs.database.runs import Again, Evidence, Receipt
 from fcs.domain.errors import DatabaseUnavailable, OnHold
 from fcs.domain.identity import BINDS_FOR, awaits_adoption
+from fcs.domain.ids import TaskId
 from fcs.domain.task import AttemptOutcome, Status
 
 W = incarnation(7)
@@ -414,6 +416,35 @@ async def test_what_the_database_knows_is_not_changed_by_telling_it(home: Connec
 
     assert await runs.testify(home, worker_id(7), told) == set()
     assert [await row(home, n) for n in (1, 2, 3)] == before
+
+
+@pytest.mark.parametrize("first", ["retry", "reap", "testify"])
+async def test_a_run_that_is_moved_meanwhile_does_not_count_twice(
+    clean_url: str, first: str
+) -> None:
+    """Whoever tells of it waits for the one who moves it, and sees what he has left behind."""
+    failed = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch")
+
+    async def testify(db: Connection) -> set[TaskId]:
+        await runs.hold_told(db, [receipt(1)])
+        return await runs.testify(db, worker_id(7), [receipt(1)])
+
+    acts: dict[str, Act] = {
+        "retry": lambda db: runs.retry(db, [Again(task_id(1), run_id(1), 0.0, failed)], ""),
+        "reap": lambda db: tasks.reap(db, W, reason="it was silent"),
+        "testify": testify,
+    }
+    async with staged(clean_url) as stage:
+        await add_workers(stage.observer, 7)
+        await add_tasks(stage.observer, 1, max_attempts=2, on_interrupt="retry")
+        await tasks.dispatch(stage.observer, to(7, 1))
+        await runs.begin(stage.observer, W, [beginning(1)])
+        played = await stage.play(acts[first], testify)
+
+        assert (played.second, played.waited) == (set(), True)
+        found = await row(stage.observer, 1)
+        assert (found["status"], found["attempt"]) == ("pending", 1)
+        assert len(await evidence(stage.observer, 1)) == 1
 
 
 async def test_nothing_is_given_back_where_it_may_have_been_forgotten(home: Connection) -> None:

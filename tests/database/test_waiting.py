@@ -180,7 +180,9 @@ async def test_a_dispatch_that_came_first_is_reaped_with_the_rest(stage: Stage) 
     [
         lambda db: tasks.take_back(db, [Overdue(task_id(1), W, 1, 99.0)]),
         lambda db: tasks.delete(db, [task_id(1)]),
-        lambda db: workers.settle_account(db, W, tasks_sent=1, tasks_taken=0),
+        lambda db: workers.settle_account(
+            db, W, tasks_sent=1, report_no=1, slots_busy=0, tasks_taken=0
+        ),
         lambda db: workers.lock_registration(db, worker_id(7)),
         lambda db: workers.drain(db, W),
     ],
@@ -363,7 +365,9 @@ async def test_an_account_is_not_settled_on_a_count_that_a_dispatch_has_made_old
     await add_tasks(stage.observer, 1)
     played = await stage.play(
         lambda db: tasks.dispatch(db, to(7, 1)),
-        lambda db: workers.settle_account(db, W, tasks_sent=0, tasks_taken=0),
+        lambda db: workers.settle_account(
+            db, W, tasks_sent=0, report_no=1, slots_busy=0, tasks_taken=0
+        ),
     )
 
     assert (played.second, played.waited) == (False, True)

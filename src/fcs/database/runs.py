@@ -205,9 +205,16 @@ async def record_late(db: Connection, endings: Sequence[Ending]) -> set[TaskId]:
     return {row[0] for row in await cursor.fetchall()}
 
 
+async def hold_told(db: Connection, receipts: Sequence[Receipt]) -> None:
+    """Lock the tasks of these runs for the rest of the caller's transaction, before `testify`."""
+    await db.execute(
+        _SQL["hold_told"], {"task_ids": UuidArray(receipt.task_id for receipt in receipts)}
+    )
+
+
 async def testify(db: Connection, worker_id: WorkerId, receipts: Sequence[Receipt]) -> set[TaskId]:
     """Tell of runs that this database may have forgotten, the oldest first; return the tasks that
-    are interrupted by that, or run again where they asked for it."""
+    are interrupted by that, or run again where they asked for it. The caller holds the tasks."""
     params = {
         "worker_id": worker_id,
         "task_ids": UuidArray(receipt.task_id for receipt in receipts),

@@ -147,10 +147,25 @@ async def survey(db: Connection, tenure: Tenure | None = None) -> Survey:
 
 
 async def settle_account(
-    db: Connection, incarnation: Incarnation, *, tasks_sent: int, tasks_taken: int
+    db: Connection,
+    incarnation: Incarnation,
+    *,
+    tasks_sent: int,
+    report_no: int,
+    slots_busy: int,
+    tasks_taken: int,
 ) -> bool:
-    """Count anew what was sent to this process, unless that moved since it was `tasks_sent`."""
-    params = {"incarnation": incarnation, "tasks_sent": tasks_sent, "tasks_taken": tasks_taken}
+    """Count anew what was sent to this process, unless that moved since it was `tasks_sent`.
+
+    The rest is its account of itself as of now.
+    """
+    params = {
+        "incarnation": incarnation,
+        "tasks_sent": tasks_sent,
+        "report_no": report_no,
+        "slots_busy": slots_busy,
+        "tasks_taken": tasks_taken,
+    }
     return (await db.execute(_SQL["settle_account"], params)).rowcount == 1
 
 

@@ -212,11 +212,14 @@ class Intake:
         somebody changed rows by hand. Nothing is begun meanwhile, so what was taken is exact."""
 
         async def settle(db: Connection) -> bool:
+            report_no, busy, taken = self._slots.account
             return await workers.settle_account(
                 db,
                 self._slots.incarnation,
                 tasks_sent=self._sent_before,
-                tasks_taken=self._slots.taken,
+                report_no=report_no,
+                slots_busy=busy,
+                tasks_taken=taken,
             )
 
         if await self._line.carry_out(settle):

@@ -73,7 +73,10 @@ class Witness:
             await runs.succeed(db, batch, "", is_urgent=False)
         interrupted: list[TaskId] = []
         for receipts in _batches(self._receipts()):
-            interrupted += await runs.testify(db, self._id, receipts)
+            # Several lines of a worker may tell the same at once.
+            async with db.transaction():
+                await runs.hold_told(db, receipts)
+                interrupted += await runs.testify(db, self._id, receipts)
         for batch in _batches([*plain, *outlines]):
             await runs.record_late(db, batch)
         await workers.has_testified(db, self._incarnation)

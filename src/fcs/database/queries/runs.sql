@@ -287,9 +287,19 @@ insert into fcs.late_reports (run_id, task_id, status, error, reported_at)
 on conflict (run_id) do nothing
   returning task_id;
 
+-- name: hold_told
+-- Lock the tasks of runs that are to be told of, for the rest of the transaction. Whoever was about
+-- to move one of them, or to tell the same, has done so by then and left evidence of it, which
+-- `testify` reads as of its own beginning.
+  select tasks.id
+    from (select distinct task_id from unnest(%(task_ids)b::uuid[]) as told (task_id)) as named
+    join fcs.tasks on tasks.id = named.task_id
+order by tasks.id
+     for no key update of tasks;
+
 -- name: testify
 -- Runs whose bodies a worker has started, told to a database that may have forgotten them: no such
--- body may start again. Those of which it knows nothing count as attempts of their tasks; one that it
+-- body may start again. The caller holds their tasks. Those of which it knows nothing count as attempts of their tasks; one that it
 -- takes for running may be over. The tasks end, or run again where that was asked for.
 with durable as (select fcs.durably(), fcs.now() as now),
 told as (

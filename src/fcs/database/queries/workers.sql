@@ -130,7 +130,8 @@ renewed as (
 
 -- name: settle_account
 -- Set right what was sent to a worker: what it has taken, and what lies ready for it. Only the
--- worker itself knows what it has taken. The count is as old as the statement, so an account
+-- worker itself knows what it has taken, and how many bodies run by that account: one without the
+-- other would invent a free slot. The count is as old as the statement, so an account
 -- that has moved since it was last read is left alone.
    update fcs.workers
       set tasks_sent = %(tasks_taken)s + (
@@ -139,6 +140,8 @@ renewed as (
                where tasks.incarnation = workers.incarnation
                  and tasks.status = 'dispatched'
           ),
+          report_no = %(report_no)s,
+          slots_busy = %(slots_busy)s,
           tasks_taken = %(tasks_taken)s
     where incarnation = %(incarnation)s
       and state in ('live', 'draining')

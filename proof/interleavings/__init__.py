@@ -1,0 +1,1 @@
+"""Transactions on several connections, in every order that matters: each ends as if alone."""
