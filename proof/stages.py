@@ -15,6 +15,7 @@ STAGES: Final[Mapping[str, Stage]] = {
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
+    "torture": Stage("proof.torture.run:main", "real processes, real faults, a checker outside"),
     "nightly": Stage("proof.nightly:main", "all of them, one after another, into the ledger"),
     "trust": Stage("proof.trust:main", "write TRUST.md from the ledger"),
 }
