@@ -31,6 +31,11 @@ def seeds(count: int) -> Arguments:
     return lambda before: ["--seeds", f"{before * count + 1}..{(before + 1) * count}"]
 
 
+def torture(before: int) -> Sequence[str]:
+    """Half an hour, every other night with failovers."""
+    return [*minutes(30)(before), *(["--standby"] if before % 2 else [])]
+
+
 def minutes(count: float) -> Arguments:
     """So many minutes, with another seed each night."""
     return lambda before: ["--minutes", f"{count:g}", "--seed", str(before + 1)]
@@ -39,6 +44,7 @@ def minutes(count: float) -> Arguments:
 LONG: Final[Mapping[str, Arguments]] = {
     "suite": lambda _: [],
     "pooled": lambda _: [],
+    "torture": torture,
     "soak": lambda _: [],
     "fuzz": minutes(10),
 }

@@ -24,6 +24,7 @@ from fcs.body.context import Progress
 from fcs.body.logs import keep_journals
 from fcs.body.pipe import Go
 from fcs.child.leftovers import leftovers
+from fcs.cli.errors import EXIT_CODES, FAILED
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.outcome import Failed, Interrupted, Outcome, Stopped, Succeeded
 from fcs.domain.task import StopLevel
@@ -453,6 +454,15 @@ async def test_a_pool_that_cannot_have_children_says_so_at_the_start(
         async with pool_of(RECIPE._replace(**changes), types):
             pass
     assert set(leftovers()) <= before, "its keeper is still there"
+
+
+async def test_a_first_child_that_was_killed_says_nothing_against_starting_again() -> None:
+    """The system may have been short of memory. `fcs up` gives up on wrong usage, and so on us."""
+    killed = RECIPE._replace(environment=RECIPE.environment | {"FCS_TEST_EXIT": "-9"})
+    with pytest.raises(ChildNotStarted, match=r"killed by signal 9 \(SIGKILL\)") as raised:
+        async with pool_of(killed):
+            pass
+    assert EXIT_CODES[raised.value.code] == FAILED
 
 
 async def test_a_child_opens_its_own_resources(pool: Pool) -> None:

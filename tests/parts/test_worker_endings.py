@@ -191,3 +191,30 @@ async def test_a_fault_of_ours_fails_the_run_and_costs_no_slot(
         "a fault of fcs ended the run: RuntimeError: ours",
         1,
     )
+
+
+async def test_a_lost_worker_whose_connection_hangs_leaves_its_late_reports_by_another(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says itself that what it still ran is kept."""
+    monkeypatch.setattr(runtime, "LEAVE_PATIENCE", 1.0)
+    gate = asyncio.Event()
+
+    @app.task
+    async def gated(fail: bool) -> None:
+        await gate.wait()
+        if fail:
+            raise ValueError("as asked")
+
+    good, bad = await gated.enqueue(fail=False), await gated.enqueue(fail=True)
+    async with proxied(database_url) as proxy, working(proxy.url, app.registry) as hired:
+        await give(db, hired.incarnation, [good.id, bad.id])
+        await reach(db, [good.id, bad.id], Status.RUNNING)
+        hanging = proxy.trouble(Kind.HOLD, "succeed")
+        await take_away(db, hired.incarnation, end=True)
+        gate.set()
+        await hanging.reached.wait()
+        with pytest.raises(Fenced):
+            await hired.end()
+    assert await late_report(db, good.id) == (Status.SUCCEEDED, None)
+    assert await late_report(db, bad.id) == (Status.FAILED, "ValueError: as asked")

@@ -37,6 +37,7 @@ EXIT_CODES: Final = {
     "too_large": WRONG_USAGE,
     "app_not_loaded": WRONG_USAGE,
     "child_not_started": WRONG_USAGE,
+    "child_taken_away": FAILED,
     "listen_refused": WRONG_USAGE,
     "unusable_folder": WRONG_USAGE,
     "schema_outdated": NOT_READY,

@@ -304,6 +304,7 @@ class Worker:
     async def _end(self, db: Connection) -> None:
         await self._home.take_leave(db)
         if self._fenced.is_set():
+            await self._record_pending_late(db)
             return
         async with db.transaction():
             # Unlike a reaper it waits for whoever holds the row: nobody else would come for it.
@@ -315,6 +316,12 @@ class Worker:
                 reason = "its worker was shut down before the body had ended"
                 await tasks.reap(db, self._slots.incarnation, reason=reason)
                 await workers.end_worker(db, self._slots.incarnation, state="gone")
+
+    async def _record_pending_late(self, db: Connection) -> None:
+        """The connection for how bodies ended may hang; nobody else would tell how these did."""
+        endings = [end.as_last if isinstance(end, Again) else end for end in self._outbox.pending]
+        if endings:
+            await runs.record_late(db, endings)
 
     async def _finish_pending(self, db: Connection) -> None:
         """How these bodies ended is known here, and must not be called interrupted."""

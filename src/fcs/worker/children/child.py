@@ -38,6 +38,12 @@ class ChildNotStarted(FcsError):
     code = "child_not_started"
 
 
+class ChildTakenAway(ChildNotStarted):
+    """That was the doing of the system, as it seems: the next one may be luckier."""
+
+    code = "child_taken_away"
+
+
 class NotGone(Exception):
     """A body was not started, and that is certain."""
 
@@ -69,7 +75,7 @@ class Child:
         try:
             child = cls(await spawn(recipe), keeper, recipe)
         except OSError as error:
-            raise ChildNotStarted(
+            raise ChildTakenAway(
                 f"the system starts no child process: {error.strerror}",
                 hint="It may be short of memory, processes or open files; fcs tries again.",
             ) from error
@@ -212,7 +218,10 @@ class Child:
     def _not_ready(self, how: str) -> ChildNotStarted:
         self._output.lines_to(self._last_lines.append)
         said = "".join(f"\n  {line}" for line in self._last_lines)
-        return ChildNotStarted(
+        # Nothing that an application does by itself ends so; where memory is short, others do it.
+        was_killed = self._process.returncode == -signal.SIGKILL and not self._was_killed
+        kind = ChildTakenAway if was_killed else ChildNotStarted
+        return kind(
             f"a child process {how} before it could run anything"
             + (f"; it said:{said}" if said else ""),
             hint="Importing the application is all that it does before.",
