@@ -37,6 +37,8 @@ def minutes(count: float) -> Arguments:
 
 
 LONG: Final[Mapping[str, Arguments]] = {
+    "sim": seeds(150_000),
+    "twin": seeds(2_000),
     "suite": lambda _: [],
     "pooled": lambda _: [],
     "soak": lambda _: [],

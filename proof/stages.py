@@ -12,6 +12,8 @@ class Stage(NamedTuple):
 
 
 STAGES: Final[Mapping[str, Stage]] = {
+    "sim": Stage("proof.sim.main:main", "clusters under virtual clocks, with seeded faults"),
+    "twin": Stage("proof.sim.twin:main", "the database of `sim` beside a real one, step by step"),
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),

@@ -12,14 +12,22 @@ from proof.sim.env import Env
 from proof.sim.hosts import Host, WorkerHost
 from proof.sim.kernel import Clock, Node, Sleep
 from proof.sim.line import Line
+from proof.sim.server import Session
 
 
 class Nemesis:
     """`modes` are those between which the cluster may be switched."""
 
     def __init__(
-        self, env: Env, checks: Checks, hosts: list[Host], modes: list[Mode], counts: Counter[str]
+        self,
+        env: Env,
+        checks: Checks,
+        hosts: list[Host],
+        client: Node,
+        modes: list[Mode],
+        counts: Counter[str],
     ) -> None:
+        self._client = client
         self._env, self._checks = env, checks
         self._hosts, self._modes = hosts, modes
         self._workers = [host for host in hosts if isinstance(host, WorkerHost)]
@@ -27,6 +35,7 @@ class Nemesis:
         self._rng = env.kernel.rng
         self._node = Node(env.kernel, "operator", Clock(env.kernel))
         self._is_calm = False
+        self._is_sharp = self._rng.random() < 0.6
         self._menu: list[tuple[int, str, Callable[[], str]]] = [
             (10, "kill", self._kill),
             (8, "pause", self._pause),
@@ -57,6 +66,23 @@ class Nemesis:
             [(_, name, act)] = self._rng.choices(self._menu, weights)
             self._env.kernel.after(self._rng.random() * seconds, self._strike, name, act)
         self._node.spawn(self._adopt())
+
+    def on_commit(self, session: Session, statement: str) -> None:
+        """Now and then strike a node between a commit and its answer, a begin above all."""
+        if self._is_calm or not self._is_sharp or session.node in (self._node, self._client):
+            return
+        chance = 0.02 if statement == "begin" else 0.001
+        if self._rng.random() >= chance or session.node.is_paused or not session.node.is_alive:
+            return
+        name = self._rng.choice(("kill at commit", "pause at commit"))
+        self.faults[name] += 1
+        self._env.tell(f"! {name} of {statement}: {session.node.name}")
+        session.node.pause()
+        if name == "kill at commit":
+            # Whoever is to get the answer is still at work just now.
+            self._later(0, session.node.die)
+        else:
+            self._later(self._rng.uniform(1, 12), self._resume, session.node)
 
     def calm(self) -> None:
         """No more of it: everything runs, and nothing is in the way."""

@@ -12,12 +12,12 @@ from fcs.domain.settings import Settings
 from fcs.domain.topology import Mode
 from proof.sim.checks import Checks, Violated
 from proof.sim.client import Client
-from proof.sim.database.tables import ConstraintViolated
+from proof.sim.database.tables import ConstraintViolated, Transaction
 from proof.sim.env import Env
 from proof.sim.hosts import Host, SupervisorHost, WorkerHost
 from proof.sim.kernel import Kernel
 from proof.sim.nemesis import Nemesis
-from proof.sim.server import Server
+from proof.sim.server import Server, Session
 
 LOOK_INTERVAL: Final = 1.0
 QUIET_WITHIN: Final = 240.0
@@ -63,13 +63,12 @@ class Scene:
         self._supervisors = rng.choice((0, 0, 1, 2))
         self._elect = rng.random() < 0.6 or not self._supervisors
         self._modes = self._possible_modes()
-        env_checks: list[Checks] = []
         server = Server(
             self.kernel,
             mode=rng.choice(self._modes),
             dropped=dropped,
-            on_commit=lambda *commit: env_checks[0].on_commit(*commit),
-            on_reborn=lambda *birth: env_checks[0].on_reborn(*birth),
+            on_commit=self._on_commit,
+            on_reborn=lambda *birth: self.checks.on_reborn(*birth),
             on_fault=self._count,
         )
         self.env = Env(
@@ -77,11 +76,10 @@ class Scene:
             server,
             Settings(),
             dropped,
-            on_start=lambda start: env_checks[0].on_start(start),
+            on_start=lambda start: self.checks.on_start(start),
             tell=self._tell if story else _say_nothing,
         )
         self.checks = Checks(server, self.env.ledger, self.env.tell)
-        env_checks.append(self.checks)
         self.hosts = self._hosts()
         self._fault_seconds = rng.uniform(8, 25)
         self.client = Client(
@@ -91,7 +89,9 @@ class Scene:
             seconds=self._fault_seconds * 0.9,
             types=TYPES,
         )
-        self.nemesis = Nemesis(self.env, self.checks, self.hosts, self._modes, self.faults)
+        self.nemesis = Nemesis(
+            self.env, self.checks, self.hosts, self.client.node, self._modes, self.faults
+        )
         self._add_faults()
 
     def run(self) -> Result:
@@ -172,7 +172,7 @@ class Scene:
 
     def _add_faults(self) -> None:
         rng, server = self.kernel.rng, self.env.server
-        if rng.random() < 0.3:
+        if rng.random() < 0.4:
             self.nemesis.with_failovers()
         if rng.random() < 0.25:
             self.nemesis.with_clocks()
@@ -183,6 +183,10 @@ class Scene:
         server.trouble.unknown = rng.choice((0.0, 0.01, 0.05))
         server.trouble.hint_lost = rng.choice((0.0, 0.0, 0.1))
         self.nemesis.plan(rng.randint(10, 50), self._fault_seconds)
+
+    def _on_commit(self, session: Session, transaction: Transaction, commit: int) -> None:
+        self.checks.on_commit(session, transaction, commit)
+        self.nemesis.on_commit(session, transaction.statement)
 
     def _count(self, fault: str) -> None:
         self.faults[fault] += 1

@@ -17,12 +17,21 @@ class _SharedRing(Ring):
 
 
 _RING = _SharedRing()
+_BITS: dict[frozenset[int], bytes] = {}
 
 
 class _Share(Share):
     def __init__(self, me: WorkerId, incarnation: Incarnation) -> None:
         super().__init__(me, incarnation)
         self._ring = _RING
+
+    def slot_bits(self, queue: str, ty: str) -> bytes:
+        """The same for the same slots, made once."""
+        slots = self.slots(queue, ty)
+        bits = _BITS.get(slots)
+        if bits is None:
+            bits = _BITS[slots] = super().slot_bits(queue, ty)
+        return bits
 
 
 class Seat(RealSeat):
