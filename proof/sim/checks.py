@@ -85,7 +85,9 @@ class Checks:
         self.trace.update(f"{after.id.int} {after.status} {after.dispatch_no}".encode())
         was = before.status if before else None
         if was is not after.status:
-            self._tell(f"  {statement}: task {short(after.id)} {was or 'nothing'} -> {after.status}")
+            self._tell(
+                f"  {statement}: task {short(after.id)} {was or 'nothing'} -> {after.status}"
+            )
 
     def _mind_move(self, statement: str, change: Change) -> None:
         before, after = change
@@ -96,8 +98,7 @@ class Checks:
         if statement == "release" and after.status is Status.PENDING and before:
             self._mind_release(before)
         if not any(
-            step in _BY_STATEMENT.get(name, ())
-            for name in _INCLUDED.get(statement, (statement,))
+            step in _BY_STATEMENT.get(name, ()) for name in _INCLUDED.get(statement, (statement,))
         ):
             violated("FINAL", f"no move of {statement}: {step[0]} -> {step[1]}")
 
@@ -213,9 +214,7 @@ class Checks:
 
     def _mind_once(self, start: Start, row: TaskRow) -> None:
         starts = [
-            one
-            for one in self._ledger.by_task[start.task_id]
-            if not one.is_excused or one is start
+            one for one in self._ledger.by_task[start.task_id] if not one.is_excused or one is start
         ]
         if len(starts) > row.max_attempts:
             violated("ONCE", f"{len(starts)} bodies started of a task: {short(row.id)}")
@@ -226,7 +225,9 @@ class Checks:
 
     def _mind_slots(self, incarnation: Incarnation, total: int) -> None:
         if self._ledger.running[incarnation] > total:
-            violated("CAP", f"more bodies than slots: {self._ledger.running[incarnation]} > {total}")
+            violated(
+                "CAP", f"more bodies than slots: {self._ledger.running[incarnation]} > {total}"
+            )
 
     def look(self) -> None:
         """Now and then, at everything."""

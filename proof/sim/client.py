@@ -1,4 +1,4 @@
-"""The client of a simulated cluster: creates tasks, cancels some, and remembers what it was told."""
+"""The client of a simulated cluster: creates tasks, cancels some, remembers what it was told."""
 
 from datetime import timedelta
 from random import Random
@@ -33,7 +33,7 @@ class Client:
         env, rng = self._env, self._env.kernel.rng
         await Sleep(at)
         task = self._new(no, ty, rng)
-        env.scripts[task.id] = script_of(task, rng)
+        env.scripts[task.id] = script_of(rng)
         line = Line(env.server, self.node, None)
         # Sent until it is acknowledged: its id makes sure that it is there once.
         await line.carry_out(tasks.create, [task])
@@ -65,8 +65,8 @@ class Client:
         )
 
 
-def script_of(task: NewTask, rng: Random) -> Script:
-    """What its body will do."""
+def script_of(rng: Random) -> Script:
+    """What a body will do."""
     kind = rng.random()
     seconds = rng.expovariate(2) if kind < 0.9 else rng.uniform(3, 12)
     fails = 0 if rng.random() < 0.8 else rng.choice((1, 3))

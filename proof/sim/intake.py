@@ -3,7 +3,7 @@
 Type, arguments and child process are one question here: whether the script can be read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
 

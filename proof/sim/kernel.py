@@ -151,9 +151,7 @@ class Process:
         self.turn += 1
         self._is_at_work = True
         try:
-            trap = (
-                self._coroutine.send(value) if error is None else self._coroutine.throw(error)
-            )
+            trap = self._coroutine.send(value) if error is None else self._coroutine.throw(error)
         except StopIteration:
             self._end()
         else:
@@ -217,7 +215,6 @@ class Signal:
     async def wait(self, seconds: float | None = None) -> bool:
         """Wait until it is set, or for so long; whether it was set."""
         return self.is_set or await _Waiting(self, seconds)
-
 
     @staticmethod
     def any_of(*signals: "Signal") -> "Signal":

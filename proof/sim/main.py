@@ -23,17 +23,20 @@ def main(arguments: Sequence[str]) -> int:
             return _bite()
         seeds = options.seeds if options.seed is None else [options.seed]
         summary = play(seeds, is_told=options.trace)
+    print(", ".join(f"{kind} {count:,}" for kind, count in summary.faults.items()))
     print(summary.line)
     summary.keep(options.json)
     return summary.exit_code
 
 
-def play(seeds: Sequence[int], *, is_told: bool = False) -> Summary:
+def play(
+    seeds: Sequence[int], *, is_told: bool = False, dropped: frozenset[str] = frozenset()
+) -> Summary:
     """Play the scenes of some seeds, and say of each that fails how to see it again."""
     began = perf_counter()
     results = []
     for no, seed in enumerate(seeds, start=1):
-        result = Scene(seed, story=print if is_told else None).run()
+        result = Scene(seed, dropped=dropped, story=print if is_told else None).run()
         results.append(result)
         if result.violation:
             print(f"{result.violation}\n  python -m proof sim --seed {seed} --trace", flush=True)

@@ -71,7 +71,7 @@ class Nemesis:
         """Now and then strike a node between a commit and its answer, a begin above all."""
         if self._is_calm or not self._is_sharp or session.node in (self._node, self._client):
             return
-        chance = 0.02 if statement == "begin" else 0.001
+        chance = 0.05 if statement == "begin" else 0.002
         if self._rng.random() >= chance or session.node.is_paused or not session.node.is_alive:
             return
         name = self._rng.choice(("kill at commit", "pause at commit"))
@@ -117,7 +117,7 @@ class Nemesis:
         if node is None:
             return ""
         node.die()
-        return node.name
+        return f"{node.name}, and whatever it was about"
 
     def _pause(self) -> str:
         node = self._some_node()
@@ -129,10 +129,10 @@ class Nemesis:
         self._later(seconds, self._resume, node)
         return f"{node.name} for {seconds:.1f} s"
 
-    @staticmethod
-    def _resume(node: Node) -> None:
+    def _resume(self, node: Node) -> None:
         if node.is_paused:
             node.resume()
+            self._env.tell(f"! {node.name} goes on")
 
     def _drain(self) -> str:
         host = self._rng.choice(self._workers)

@@ -10,6 +10,7 @@ from fcs.domain.facts import Limit, QueueRules
 from fcs.domain.ids import WorkerId
 from fcs.domain.settings import Settings
 from fcs.domain.topology import Mode
+from proof.sim.bodies import Start
 from proof.sim.checks import Checks, Violated
 from proof.sim.client import Client
 from proof.sim.database.tables import ConstraintViolated, Transaction
@@ -68,7 +69,7 @@ class Scene:
             mode=rng.choice(self._modes),
             dropped=dropped,
             on_commit=self._on_commit,
-            on_reborn=lambda *birth: self.checks.on_reborn(*birth),
+            on_reborn=self._on_reborn,
             on_fault=self._count,
         )
         self.env = Env(
@@ -76,7 +77,7 @@ class Scene:
             server,
             Settings(),
             dropped,
-            on_start=lambda start: self.checks.on_start(start),
+            on_start=self._on_start,
             tell=self._tell if story else _say_nothing,
         )
         self.checks = Checks(server, self.env.ledger, self.env.tell)
@@ -181,12 +182,18 @@ class Scene:
         if rng.random() < 0.3:
             server.limit(QueueRules("limited", whole=Limit(running_max=rng.randint(1, 2))))
         server.trouble.unknown = rng.choice((0.0, 0.01, 0.05))
-        server.trouble.hint_lost = rng.choice((0.0, 0.0, 0.1))
+        server.trouble.hint_lost = rng.choice((0.0, 0.0, 0.0, 0.1, 1.0))
         self.nemesis.plan(rng.randint(10, 50), self._fault_seconds)
 
     def _on_commit(self, session: Session, transaction: Transaction, commit: int) -> None:
         self.checks.on_commit(session, transaction, commit)
         self.nemesis.on_commit(session, transaction.statement)
+
+    def _on_reborn(self, last: int, is_failover: bool) -> None:
+        self.checks.on_reborn(last, is_failover)
+
+    def _on_start(self, start: Start) -> None:
+        self.checks.on_start(start)
 
     def _count(self, fault: str) -> None:
         self.faults[fault] += 1

@@ -92,7 +92,7 @@ class Session:
 
 
 class Server:
-    """`on_commit` is told of each commit, `on_reborn` when a server knows less than the one before."""
+    """`on_commit` is told of each commit, `on_reborn` when it may know less than before."""
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class Server:
     # What may happen to it.
 
     def crash(self, *, down_for: float) -> None:
-        """Stop at once: lazy commits that nothing durable has followed may be lost, and no others."""
+        """Stop at once. Lazy commits that nothing durable has followed may be lost."""
         versions = self._versions
         oldest = len(versions) - 1
         while oldest and not versions[oldest].is_durable and not self._is_flushed(oldest):
@@ -317,9 +317,7 @@ class _Statement(Trap[Any]):
         if not server.is_connected(session):
             kernel.after(0.001, process.step, process.turn, None, Unavailable())
         elif session.is_cut:
-            kernel.after(
-                session.answer_within, process.step, process.turn, None, Unavailable()
-            )
+            kernel.after(session.answer_within, process.step, process.turn, None, Unavailable())
         else:
             self._send(process, server.trouble, kernel.rng.random)
 
@@ -332,9 +330,7 @@ class _Statement(Trap[Any]):
         if not trouble.unknown or random() >= trouble.unknown:
             kernel.after(wait, self._arrive, process, turn)
             if wait > self._session.answer_within:
-                kernel.after(
-                    self._session.answer_within, process.step, turn, None, Unavailable()
-                )
+                kernel.after(self._session.answer_within, process.step, turn, None, Unavailable())
             return
         self._server.on_fault("unknown commit")
         kernel.after(wait, process.step, turn, None, Unavailable())

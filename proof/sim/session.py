@@ -221,7 +221,9 @@ class Session:
     def _set_next_survey(self, seen: Survey) -> None:
         at = self._node.at()
         suspicion = self._watch.next_suspicion_at()
-        is_idle = not any(row.slots_busy or row.tasks_sent > row.tasks_taken for row in seen.workers)
+        is_idle = not any(
+            row.slots_busy or row.tasks_sent > row.tasks_taken for row in seen.workers
+        )
         interval = self._settings.survey_interval
         self._next_survey = at + (IDLE_STRETCH * interval if is_idle else interval)
         if suspicion is not None:

@@ -35,6 +35,7 @@ OUCH = Evidence(AttemptOutcome.FAILED, "Ouch", "ouch")
 GONE = Evidence(AttemptOutcome.INTERRUPTED, None, "gone")
 TYPES = ["a", "b"]
 
+
 class Step(NamedTuple):
     """The same call for the real database and for the fake one."""
 
@@ -310,13 +311,16 @@ class Steps:
         return Step("reap", lambda db: upkeep.reap(db, suspect, worker_id, settings), fake)
 
     def _enrol(self, tables: Tables) -> Step:
-        incarnation = self._rng.choice(self._incarnations)
-        if self._is(0.6):
+        worker_id = self._worker_id()
+        row = tables.workers.get(worker_id)
+        if row and self._is(0.25):
+            incarnation = row.incarnation
+        else:
             incarnation = Incarnation(UUID(int=self._next))
             self._next += 1
             self._incarnations = [*self._incarnations[-5:], incarnation]
         registration = Registration(
-            self._worker_id(), incarnation, self._rng.randint(1, 4), [], TYPES, "", 1, "1", None
+            worker_id, incarnation, self._rng.randint(1, 4), [], TYPES, "", 1, "1", None
         )
         return Step(
             "enrol",
@@ -383,9 +387,7 @@ class Steps:
         sent = (row.tasks_sent if row else 0) + int(self._is(0.2))
         return Step(
             "settle_account",
-            lambda db: workers.settle_account(
-                db, incarnation, tasks_sent=sent, tasks_taken=taken
-            ),
+            lambda db: workers.settle_account(db, incarnation, tasks_sent=sent, tasks_taken=taken),
             lambda db: fake_workers.settle_account(
                 db, incarnation, tasks_sent=sent, tasks_taken=taken
             ),

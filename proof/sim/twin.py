@@ -26,7 +26,14 @@ from fcs.domain.errors import OnHold
 from fcs.domain.identity import Place
 from fcs.domain.task import Status
 from fcs.embedded import Postgres
-from proof.sim.database.tables import IdentityRow, LeadershipRow, Tables, Transaction, World
+from proof.sim.database.tables import (
+    ConstraintViolated,
+    IdentityRow,
+    LeadershipRow,
+    Tables,
+    Transaction,
+    World,
+)
 from proof.sim.main import seeds_of
 from proof.sim.steps import Step, Steps
 from proof.summary import Summary
@@ -72,9 +79,11 @@ class Run(NamedTuple):
 class Twins:
     """Both databases, side by side."""
 
-    def __init__(self, db: Connection, tables: Tables, world: World, rng: Random) -> None:
+    def __init__(
+        self, db: Connection, tables: Tables, world: World, rng: Random, dropped: frozenset[str]
+    ) -> None:
         self._db, self._tables, self._world = db, tables, world
-        self._rng = rng
+        self._rng, self._dropped = rng, dropped
         self._now = NOON
         self._steps = Steps(rng)
         self.calls: Counter[str] = Counter()
@@ -102,12 +111,19 @@ class Twins:
 
     def _ask_fake(self, step: Step) -> Any:
         transaction = Transaction(
-            self._tables, self._now, self._world, self._rng, backend=min(self._world.backends)
+            self._tables,
+            self._now,
+            self._world,
+            self._rng,
+            backend=min(self._world.backends),
+            dropped=self._dropped,
         )
         try:
             return _comparable(step.fake(transaction))
         except OnHold:
             return "on hold"
+        except ConstraintViolated as refusal:
+            return str(refusal)
         finally:
             self._tables = transaction.tables
 
@@ -170,13 +186,16 @@ async def freeze(db: Connection, now: datetime) -> None:
     await db.execute("select set_config('fcs.now', %s, false)", [now.isoformat()])
 
 
-async def compare(db: Connection, seed: int, *, steps: int = STEPS) -> Run:
-    """Take so many steps from a seed; whatever they write is rolled back."""
+async def compare(
+    db: Connection, seed: int, *, steps: int = STEPS, dropped: frozenset[str] = frozenset()
+) -> Run:
+    """Take so many steps from a seed; whatever they write is rolled back. The fake leaves out what
+    is `dropped`."""
     rng = Random(seed)
     async with db.transaction(force_rollback=True):
         await freeze(db, NOON)
         await db.execute("update fcs.leadership set expires_at = fcs.now()")
-        twins = await _twins(db, rng)
+        twins = await _twins(db, rng, dropped)
         for no in range(1, steps + 1):
             try:
                 await twins.step()
@@ -185,7 +204,7 @@ async def compare(db: Connection, seed: int, *, steps: int = STEPS) -> Run:
     return Run(twins.calls, "")
 
 
-async def _twins(db: Connection, rng: Random) -> Twins:
+async def _twins(db: Connection, rng: Random, dropped: frozenset[str]) -> Twins:
     seen = await identity.look(db)
     assert seen.found is not None
     tables = Tables(
@@ -196,7 +215,7 @@ async def _twins(db: Connection, rng: Random) -> Twins:
     )
     backend = db.info.backend_pid
     world = World(Place(*seen.found), seen.found_server_started_at, {backend})
-    return Twins(db, tables, world, rng)
+    return Twins(db, tables, world, rng, dropped)
 
 
 async def _since(db: Connection) -> datetime | None:

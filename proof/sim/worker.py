@@ -1,4 +1,4 @@
-"""A simulated worker process: mirrors `fcs.worker.runtime.Worker`, `executor.py` and `endings.py`."""
+"""A simulated worker process: mirrors `fcs.worker.runtime.Worker`, its executor and endings."""
 
 from collections.abc import Callable, Sequence
 from math import ceil
@@ -113,9 +113,7 @@ class Worker:
         line = Line(env.server, self.node, None, on_dialled=Home(env.server).enter)
         seen: set[tuple[UUID, int]] = set()
         for _ in range(1 + ceil((ENROL_PATIENCE + env.settings.lease) / LOOK_AGAIN)):
-            held = await line.carry_out(
-                workers.enrol, self.registration, lease=env.settings.lease
-            )
+            held = await line.carry_out(workers.enrol, self.registration, lease=env.settings.lease)
             if held is None:
                 line.close()
                 return True
@@ -230,6 +228,7 @@ class Worker:
 
     def _ended(self, run: Run, body: _Body, outcome: Outcome, how: str) -> None:
         self._env.ledger.ended(body.start, how, self._env.kernel.now)
+        self._env.tell(f"  body of task {body.start.task_id.int & 0xFFF} {how}")
         del self._bodies[body.start.run_id]
         if not self._bodies:
             self._idle.set()

@@ -26,9 +26,9 @@ def lanes(
         for row in db.tables.tasks.values()
         if row.due_at is not None
     }
-    return sorted(
-        lane for lane in found if lane not in known and (after is None or lane > after)
-    )[:limit]
+    return sorted(lane for lane in found if lane not in known and (after is None or lane > after))[
+        :limit
+    ]
 
 
 def read_on(

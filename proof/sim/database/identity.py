@@ -66,9 +66,7 @@ def hold(db: Transaction, seen: Looked, *, why: str) -> bool:
     """Let nothing be handed out or begun until somebody adopts what was found."""
     if not _is_as_seen(db, seen):
         return False
-    db.write().identity = replace(
-        db.tables.identity, on_hold_since=db.now, on_hold_why=why
-    )
+    db.write().identity = replace(db.tables.identity, on_hold_since=db.now, on_hold_why=why)
     return True
 
 
@@ -86,9 +84,7 @@ def witnesses(db: Transaction, *, patience: float) -> list[Witness]:
             row.beat_at >= since or since > db.now - timedelta(seconds=patience)
         )
         silent = (db.now - row.beat_at).total_seconds()
-        answer.append(
-            Witness(row.id, "", silent, has_testified, may_come and not has_testified)
-        )
+        answer.append(Witness(row.id, "", silent, has_testified, may_come and not has_testified))
     return answer
 
 

@@ -130,7 +130,11 @@ def retry(db: Transaction, agains: Sequence[Again], report: str) -> set[RunId]:
     returned: list[TaskId] = []
     for again in sorted(agains):
         row = db.tables.tasks.get(again.task_id)
-        if row is None or not _owns(db, "retry", row, again.run_id) or not _may_retry(db, row, again):
+        if (
+            row is None
+            or not _owns(db, "retry", row, again.run_id)
+            or not _may_retry(db, row, again)
+        ):
             continue
         due_at = db.now + timedelta(seconds=again.delay)
         after = replace(
@@ -229,11 +233,9 @@ def testify(db: Transaction, worker_id: WorkerId, receipts: Sequence[Receipt]) -
 
 def _forgotten(db: Transaction, row: TaskRow, told: Sequence[Receipt]) -> list[_Forgotten]:
     is_running = row.status is Status.RUNNING
-    known = {
-        kept.run_id for (task_id, _), kept in db.tables.attempts.items() if task_id == row.id
-    }
+    known = {kept.run_id for (task_id, _), kept in db.tables.attempts.items() if task_id == row.id}
     # The numbers are given to all that were told, those that are known included.
-    numbered = [
+    return [
         _Forgotten(receipt, min(row.attempt - is_running + no, row.max_attempts))
         for no, receipt in enumerate(
             (
@@ -245,7 +247,6 @@ def _forgotten(db: Transaction, row: TaskRow, told: Sequence[Receipt]) -> list[_
             start=1,
         )
     ]
-    return numbered
 
 
 def _make_up(

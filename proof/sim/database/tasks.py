@@ -171,9 +171,7 @@ def overdue(
     ]
     rows.sort(key=lambda row: row.updated_at)
     return [
-        Overdue(
-            row.id, row.incarnation, row.dispatch_no, (db.now - row.updated_at).total_seconds()
-        )
+        Overdue(row.id, row.incarnation, row.dispatch_no, (db.now - row.updated_at).total_seconds())
         for row in rows[:limit]
         if row.incarnation is not None
     ]
@@ -212,9 +210,7 @@ def reap(db: Transaction, incarnation: Incarnation, *, reason: str) -> Reaped:
         )
         if was_running and held.run_id:
             outcome = AttemptOutcome.INTERRUPTED
-            kept = AttemptRow(
-                held.run_id, held.worker_id, outcome, held.started_at, db.now, reason
-            )
+            kept = AttemptRow(held.run_id, held.worker_id, outcome, held.started_at, db.now, reason)
             db.keep_attempt(held, kept)
         if may_retry or not was_running:
             due_at = _after_reap(db, held) if may_retry else _due_anew(held)

@@ -18,7 +18,7 @@ from fcs.domain.ids import Incarnation, WorkerId
 from fcs.domain.lease import Suspect
 from fcs.domain.topology import Mode
 from proof.sim.database import runs, tasks
-from proof.sim.database.tables import WorkerRow, Transaction
+from proof.sim.database.tables import Transaction, WorkerRow
 
 THERE = ("live", "draining")
 
@@ -33,9 +33,7 @@ def lock_registration(db: Transaction, id: WorkerId) -> Registered | None:
     return Registered(row.incarnation, row.state, row.beat_no, silent.total_seconds())
 
 
-def register(
-    db: Transaction, registration: Registration, *, replaces: Incarnation | None
-) -> bool:
+def register(db: Transaction, registration: Registration, *, replaces: Incarnation | None) -> bool:
     """Write a new process down in place of `replaces`."""
     row = db.tables.workers.get(registration.id)
     if row is not None and row.incarnation != replaces:
