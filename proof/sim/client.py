@@ -50,8 +50,8 @@ class Client:
         scheduled_at = None
         if rng.random() < 0.25:
             scheduled_at = self._env.server.now() + timedelta(seconds=rng.randint(-2, 12))
-        max_attempts = rng.choice((1, 1, 1, 1, 2, 3))
-        is_retried = max_attempts > 1 and rng.random() < 0.6
+        max_attempts = rng.choice((1, 1, 1, 2, 3))
+        is_retried = max_attempts > 1 and rng.random() < 0.7
         return NewTask(
             # In the order of their creation, and spread over the slots of the ring.
             TaskId(UUID(int=no << 80 | rng.getrandbits(40) << 12 | no)),
@@ -68,6 +68,6 @@ class Client:
 def script_of(rng: Random) -> Script:
     """What a body will do."""
     kind = rng.random()
-    seconds = rng.expovariate(2) if kind < 0.9 else rng.uniform(3, 12)
-    fails = 0 if rng.random() < 0.8 else rng.choice((1, 3))
+    seconds = rng.expovariate(2) if kind < 0.8 else rng.uniform(3, 12)
+    fails = 0 if rng.random() < 0.7 else rng.choice((1, 3))
     return Script(seconds, fails, heeds=rng.random() < 0.7, is_readable=rng.random() > 0.02)

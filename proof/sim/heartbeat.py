@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from fcs.database.workers import Beaten
 from fcs.domain.lease import trusted_until
 from fcs.domain.settings import Settings
 from fcs.domain.topology import Mode
@@ -61,7 +62,7 @@ class Heartbeat:
                 self._on_mode(sent.mode)
             await Sleep(settings.beat_interval)
 
-    async def _beat(self, session: Session) -> workers.Beaten | None:
+    async def _beat(self, session: Session) -> Beaten | None:
         sent_at = self._node.at()
         report_no, busy, taken = self._slots.account
         sent = await self._server.send(

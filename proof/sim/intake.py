@@ -45,7 +45,8 @@ class Owner(Protocol):
 
 
 class Intake:
-    """`minds_lease`: whether a lease that is over keeps a body from its start."""
+    """`minds_lease`: whether a lease that is over keeps a body from its start; `begins_anew`:
+    whether a slow begin is sent again where somebody has adopted the database meanwhile."""
 
     def __init__(
         self,
@@ -57,11 +58,12 @@ class Intake:
         *,
         home: Home,
         minds_lease: bool,
+        begins_anew: bool,
     ) -> None:
         self._line = Line(server, node, slots.incarnation, on_dialled=home.enter)
         self._home, self._owner = home, owner
         self._node, self._slots, self._settings = node, slots, settings
-        self._minds_lease = minds_lease
+        self._minds_lease, self._begins_anew = minds_lease, begins_anew
         self._has_moved = False
         self._named: dict[TaskId, None] = {}
         self._wake = Signal(node.kernel)
@@ -182,11 +184,15 @@ class Intake:
         return ready
 
     async def _begin(self, ready: list[Run]) -> list[Run]:
-        asked_at = self._node.at()
         beginnings = [run.beginning for run in ready]
-        begun = await self._line.carry_out(runs.begin, self._slots.incarnation, beginnings)
-        if self._node.at() - asked_at > SLOW_BEGIN:
+        while True:
+            asked_at, home = self._node.at(), self._home.id
+            begun = await self._line.carry_out(runs.begin, self._slots.incarnation, beginnings)
+            if self._node.at() - asked_at <= SLOW_BEGIN:
+                break
             await self._line.until(self._home.enter)
+            if self._home.id == home or not self._begins_anew:
+                break
         return [run for run in ready if run.beginning.task_id in begun]
 
     def _go(self, begun: list[Run]) -> None:

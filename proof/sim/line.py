@@ -83,13 +83,20 @@ class Home:
     ) -> None:
         self._server = server
         self._testify = testify
+        self._is_minded = "home" not in server.dropped
         self._id: UUID | None = None
         self._latest: Place | None = None
         self._told = ""
 
+    @property
+    def id(self) -> UUID | None:
+        return self._id
+
     async def enter(self, session: Session) -> None:
         """Return once tasks may be handed out and begun."""
         while not await self._is_let_in(session):
+            if not self._is_minded:
+                return
             await Sleep(LOOK_AGAIN)
         self._told = ""
 

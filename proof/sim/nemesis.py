@@ -125,7 +125,7 @@ class Nemesis:
             return ""
         node.pause()
         # Half of them for longer than a lease.
-        seconds = self._rng.choice((self._rng.uniform(0.1, 4), self._rng.uniform(4, 15)))
+        seconds = self._rng.choice((self._rng.uniform(0.1, 4), self._rng.uniform(5, 11)))
         self._later(seconds, self._resume, node)
         return f"{node.name} for {seconds:.1f} s"
 

@@ -106,7 +106,7 @@ class Server:
     ) -> None:
         self._kernel = kernel
         self.rng: Random = kernel.rng
-        self._dropped = dropped
+        self.dropped = dropped
         self._on_commit, self._on_reborn = on_commit, on_reborn
         self.on_fault = on_fault
         self.trouble = Trouble()
@@ -211,7 +211,7 @@ class Server:
             World(self.place, self.started_at, self.backends, self.sleeper is not None),
             self.rng,
             backend=session.backend,
-            dropped=self._dropped,
+            dropped=self.dropped,
         )
         transaction.statement = name
         answer = act(transaction)

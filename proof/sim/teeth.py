@@ -36,44 +36,42 @@ class Bite(NamedTuple):
 
 
 TEETH: Final[Sequence[Tooth]] = (
-    Tooth("dispatch.status", "dispatch hands out what is not pending", 100),
-    Tooth("dispatch.due", "dispatch hands out before it is due", 100),
-    Tooth("dispatch.hold", "dispatch goes on while on hold", 1_000),
+    Tooth("dispatch.status", "dispatch hands out what is not pending", 40),
+    Tooth("dispatch.due", "dispatch hands out before it is due", 40),
     Tooth("dispatch.live", "dispatch goes to workers that have ended", 1_000),
-    Tooth("begin.incarnation+begin.dispatch_no", "begin takes what went to another", 2_000),
-    Tooth("begin.run_id+begin.dispatch_no", "begin takes over a run of its own", 5_000),
-    Tooth("begin.hold", "begin goes on while on hold", 1_000),
-    Tooth("begin.durable", "a begin may be lost in a crash", 1_000),
-    Tooth("finish.run_id", "finish of another run of the task", 2_000),
-    Tooth("finish.status", "finish of what has ended", 1_000),
-    Tooth("finish.durable", "an end may be lost in a crash", 100),
-    Tooth("retry.status", "retry of what has ended", 2_000),
-    Tooth("retry.max_attempts", "retry without an attempt left", 2_000),
-    Tooth("release.run_id", "release of another run", 5_000),
-    Tooth("release.status", "release of what has ended", 1_000),
-    Tooth("hand_back.status", "hand back what has begun", 2_000),
-    Tooth("take_back.status", "take back what has begun", 2_000),
-    Tooth("cancel.status", "cancel ends what runs", 100),
-    Tooth("create.durable", "a create may be lost in a crash", 100),
-    Tooth("reap.beat_no", "the reaper does not look for a beat", 5_000),
-    Tooth("adopt.unknown", "adopt lets unknown dispatches be", 2_000),
-    Tooth("witness", "workers do not testify", 1_000),
-    Tooth("lease", "a body starts though the lease is over", 2_000),
+    Tooth("home+dispatch.hold", "tasks are handed out while on hold", 200),
+    Tooth("home+begin.hold", "tasks begin while on hold", 200),
+    Tooth("begin.incarnation+begin.dispatch_no", "begin takes what went to another", 1_000),
+    Tooth("begin.durable", "a begin may be lost in a crash", 200),
+    Tooth("finish.run_id", "an end is written to another run of the task", 2_000),
+    Tooth("finish.status", "an end is written to what has ended", 400),
+    Tooth("finish.durable", "an end may be lost in a crash", 400),
+    Tooth("retry.status", "what has ended runs again", 2_000),
+    Tooth("allowance+retry.max_attempts", "it runs again without an attempt left", 40),
+    Tooth("release.status", "what has ended is given back", 1_000),
+    Tooth("take_back.status", "what has begun is taken back", 2_000),
+    Tooth("cancel.status", "cancel ends what runs", 40),
+    Tooth("create.durable", "a create may be lost in a crash", 40),
+    Tooth("reap.beat_no", "the reaper does not look for a beat", 2_000),
+    Tooth("adopt.unknown", "adopt lets be what nobody knows of", 2_000),
+    Tooth("witness", "workers do not testify", 400),
+    Tooth("begin anew", "a slow begin is believed though the database was adopted", 2_000),
+    Tooth("lease", "a body starts though the lease is over", 1_000),
 )
 
 
 def bite(teeth: Sequence[Tooth] = TEETH) -> Iterator[Bite]:
     """Leave out one after the other."""
     for tooth in teeth:
-        began, found = perf_counter(), (None, "")
+        began, seeds, violation = perf_counter(), None, ""
         for no in range(tooth.seeds):
             result = Scene(FIRST_SEED + no, dropped=tooth.dropped).run()
             if no % 20 == 0:
                 gc.collect()
             if result.violation:
-                found = (no + 1, result.violation)
+                seeds, violation = no + 1, result.violation
                 break
-        yield Bite(tooth, *found, perf_counter() - began)
+        yield Bite(tooth, seeds, violation, perf_counter() - began)
 
 
 HEAD: Final = f"{'left out':<38}{'found after':>12} {'of':>6} seeds  what was seen"

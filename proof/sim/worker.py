@@ -70,6 +70,7 @@ class Worker:
             self,
             home=self._home,
             minds_lease="lease" not in env.dropped,
+            begins_anew="begin anew" not in env.dropped,
         )
         self._heartbeat = Heartbeat(
             server,
@@ -300,6 +301,8 @@ def ending_of(run: Run, outcome: Outcome, env: Env) -> Ending | Again:
         case _:
             raise AssertionError(f"no body here ends so: {outcome}")
     delay = next_attempt_in(outcome, run.allowance, env.server.rng)
+    if "allowance" in env.dropped:
+        delay = 0.5
     if delay is not None:
         return Again(task_id, run_id, delay, kept, more_attempts(outcome, run.allowance))
     return Ending(task_id, run_id, status, kept.error, None, None, kept)
