@@ -51,6 +51,7 @@ class Steps:
         self._rng = rng
         self._incarnations = [Incarnation(UUID(int=0xCC00 + no)) for no in range(WORKERS)]
         self._next = 0xCC00 + WORKERS
+        self._tables_seen: Tables
         self._runs: list[tuple[TaskId, RunId]] = []
         self._menu: list[tuple[int, Callable[[Tables], Step]]] = [
             (14, self._create),
@@ -79,6 +80,14 @@ class Steps:
         ]
 
     def draw(self, tables: Tables) -> Step:
+        """The next step. Without workers and tasks, or for long on hold, little could happen."""
+        self._tables_seen = tables
+        if len(tables.workers) < WORKERS:
+            return self._enrol(tables)
+        if len(tables.tasks) < TASKS // 2:
+            return self._create(tables)
+        if tables.identity.on_hold_since is not None and self._is(0.3):
+            return self._change_home(tables)
         [(_, make)] = self._rng.choices(self._menu, [weight for weight, _ in self._menu])
         return make(tables)
 
@@ -91,7 +100,7 @@ class Steps:
         """Some task, most likely in one of these statuses."""
         rows = list(tables.tasks.values())
         fitting = [row for row in rows if row.status in statuses]
-        if fitting and self._is(0.85):
+        if fitting and self._is(0.75):
             rows = fitting
         return self._rng.choice(rows) if rows else None
 
@@ -102,14 +111,15 @@ class Steps:
     def _incarnation(self, row: TaskRow | None = None) -> Incarnation:
         if row and row.incarnation and self._is(0.9):
             return row.incarnation
-        return self._rng.choice(self._incarnations)
+        there = [one.incarnation for one in self._tables_seen.workers.values()]
+        return self._rng.choice(there if there and self._is(0.85) else self._incarnations)
 
     def _worker_id(self) -> WorkerId:
         return WorkerId(UUID(int=0xBB00 + self._rng.randrange(WORKERS)))
 
     def _run_id(self, row: TaskRow) -> RunId:
         """Most likely the one of the row, or else an old one."""
-        if row.run_id and self._is(0.85):
+        if row.run_id and self._is(0.7):
             return row.run_id
         old = [run_id for task_id, run_id in self._runs if task_id == row.id]
         return self._rng.choice(old) if old else RunId(UUID(int=1))
@@ -145,7 +155,7 @@ class Steps:
         ]
         if not some:
             return self._create(tables)
-        term = rng.choice((None, None, tables.leadership.term, tables.leadership.term + 1))
+        term = rng.choice((None, None, None, tables.leadership.term, tables.leadership.term + 1))
         is_quiet = self._is(0.3)
         return Step(
             "dispatch",

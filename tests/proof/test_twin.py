@@ -3,19 +3,28 @@
 import pytest
 
 from fcs.database.connect import connect
-from proof.sim.teeth import TEETH
 from proof.sim.twin import Run, compare
 
-SEEDS = range(1, 16)
-FENCES = sorted(
-    {
-        fence
-        for tooth in TEETH
-        for fence in tooth.dropped
-        if fence not in ("lease", "witness") and "durable" not in fence
-    }
-)
-"""Those that the fake database leaves out, and that can be seen in a row."""
+SEEDS = range(1, 9)
+SHARP = ["begin.dispatch_no", "cancel.status", "hand_back.status", "retry.max_attempts"]
+"""Fences whose lack is seen within these seeds, tried each time; the others at night."""
+
+FENCES = [
+    "adopt.unknown",
+    "begin.hold",
+    "begin.incarnation",
+    "begin.run_id",
+    "dispatch.due",
+    "dispatch.hold",
+    "dispatch.live",
+    "dispatch.status",
+    "finish.run_id",
+    "finish.status",
+    "reap.beat_no",
+    "release.status",
+    "retry.status",
+    "take_back.status",
+]
 
 
 async def runs_of(url: str, seeds: range, *, dropped: str = "") -> list[Run]:
@@ -34,15 +43,15 @@ async def test_the_fake_says_and_does_what_the_real_one_does(database_url: str) 
     assert called >= {"dispatch", "begin", "finish", "retry", "reap", "testify", "adopt"}
 
 
-@pytest.mark.parametrize("fence", ["begin.dispatch_no", "finish.status", "cancel.status"])
+@pytest.mark.parametrize("fence", SHARP)
 async def test_a_fence_that_the_fake_lacks_is_seen(database_url: str, fence: str) -> None:
-    assert any(run.difference for run in await runs_of(database_url, SEEDS, dropped=fence))
+    assert any(run.difference for run in await runs_of(database_url, SEEDS[:3], dropped=fence))
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("fence", FENCES)
 async def test_every_fence_that_the_fake_lacks_is_seen(database_url: str, fence: str) -> None:
-    seeds = range(1, 201)
+    seeds = range(1, 61)
     assert any(run.difference for run in await runs_of(database_url, seeds, dropped=fence))
 
 
