@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Final, NoReturn
 
 from fcs.domain.ids import Incarnation, RunId, TaskId
+from fcs.domain.settings import Settings
 from fcs.domain.task import MOVES, Status
 from proof.sim.bodies import Ledger, Start
 from proof.sim.database.tables import HELD, Change, Tables, TaskRow, Transaction
@@ -24,6 +25,8 @@ _BY_STATEMENT: Final = {
     name: frozenset((move.before, move.after) for move in MOVES if move.statement == name)
     for name in {move.statement for move in MOVES}
 }
+
+_LEASE: Final = Settings().lease
 
 _OWNERS: Final = frozenset({"succeed", "finish", "retry", "leave"})
 
@@ -70,6 +73,8 @@ class Checks:
                 self._mind_holder(transaction, after)
             if after.status.is_final:
                 self._final[after.id] = after.status
+        if statement == "reap":
+            self._mind_silence(transaction)
         if statement == "dispatch":
             self._mind_dispatch(transaction)
         elif statement in _OWNERS:
@@ -118,6 +123,16 @@ class Checks:
             violated("TRUTH", f"{row.status}, held by a worker that has ended: {short(row.id)}")
         if not transaction.is_open and transaction.statement in ("begin", "dispatch"):
             violated("HOLD", f"{transaction.statement} while on hold: {short(row.id)}")
+
+    def _mind_silence(self, transaction: Transaction) -> None:
+        """Whoever is called lost has been silent for a lease."""
+        for before, _ in transaction.changes:
+            worker = before and before.incarnation and transaction.worker(before.incarnation)
+            if not worker:
+                continue
+            silent = (transaction.now - worker.beat_at).total_seconds()
+            if silent < _LEASE and self.is_clock_true:
+                violated("TRUTH", f"called lost {silent:.1f} s after it had beaten")
 
     def _mind_dispatch(self, transaction: Transaction) -> None:
         for before, after in transaction.changes:

@@ -34,7 +34,7 @@ class Nemesis:
         self.faults = counts
         self._rng = env.kernel.rng
         self._node = Node(env.kernel, "operator", Clock(env.kernel))
-        self._is_calm = False
+        self._is_calm = self._fails_over = False
         self._is_sharp = self._rng.random() < 0.6
         self._menu: list[tuple[int, str, Callable[[], str]]] = [
             (10, "kill", self._kill),
@@ -50,6 +50,7 @@ class Nemesis:
         self._adopts_after = self._rng.uniform(0.5, 8)
 
     def with_failovers(self) -> None:
+        self._fails_over = True
         self._menu.append((4, "failover", self._fail_over))
 
     def with_clocks(self) -> None:
@@ -77,6 +78,8 @@ class Nemesis:
         name = self._rng.choice(("kill at commit", "pause at commit"))
         self.faults[name] += 1
         self._env.tell(f"! {name} of {statement}: {session.node.name}")
+        if statement == "begin" and self._fails_over and self._rng.random() < 0.3:
+            self._later(self._rng.uniform(0.01, 0.5), self._fail_over_before, self._env.kernel.now)
         session.node.pause()
         if name == "kill at commit":
             # Whoever is to get the answer is still at work just now.
@@ -175,6 +178,15 @@ class Nemesis:
         behind, seconds = self._rng.uniform(0, 1.5), self._rng.uniform(0.3, 4)
         self._env.server.fail_over(behind=behind, down_for=seconds)
         return f"{behind:.2f} s are lost"
+
+    def _fail_over_before(self, moment: float) -> None:
+        """To a standby that has received all but what came last."""
+        server = self._env.server
+        if server.is_up and not self._is_calm:
+            self.faults["failover"] += 1
+            self._env.tell("! failover: the begin is lost, and little else")
+            behind = self._env.kernel.now - moment + 1e-6
+            server.fail_over(behind=behind, down_for=self._rng.uniform(0.3, 4))
 
     def _bad_line(self) -> str:
         """For a while much gets lost, comes late or twice."""

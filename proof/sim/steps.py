@@ -314,11 +314,14 @@ class Steps:
         reason = f"its worker was silent for longer than the lease of {LEASE:g} s"
         worker_id = row.id if row else self._worker_id()
 
-        def fake(db: Transaction) -> list[Waiting] | None:
-            moved = fake_workers.reap(db, suspect, reason=reason)
-            return None if moved is None else moved.returned
+        async def real(db: Connection) -> object:
+            return _returned(await upkeep.reap(db, suspect, worker_id, settings))
 
-        return Step("reap", lambda db: upkeep.reap(db, suspect, worker_id, settings), fake)
+        def fake(db: Transaction) -> object:
+            moved = fake_workers.reap(db, suspect, reason=reason)
+            return _returned(None if moved is None else moved.returned)
+
+        return Step("reap", real, fake)
 
     def _enrol(self, tables: Tables) -> Step:
         worker_id = self._worker_id()
@@ -454,8 +457,8 @@ class Steps:
         if self._is(0.4):
             return Step(
                 "lanes",
-                lambda db: backlog.lanes(db, limit=limit, known=known),
-                lambda db: fake_backlog.lanes(db, limit=limit, known=known),
+                lambda db: backlog.lanes(db, limit=50, known=known),
+                lambda db: fake_backlog.lanes(db, limit=50, known=known),
             )
         return Step(
             "read_on",
@@ -544,6 +547,11 @@ class Steps:
             return await identity.adopt(db, await identity.look(db))
 
         return Step("adopt", adopt, lambda db: fake_identity.adopt(db, fake_identity.look(db)))
+
+
+def _returned(tasks: Sequence[Waiting] | None) -> object:
+    """What a reap has returned, but for when it falls due, which is drawn."""
+    return None if tasks is None else [(task.id, task.lane) for task in tasks]
 
 
 def _seen(seen: workers.Survey) -> object:

@@ -38,26 +38,23 @@ class Bite(NamedTuple):
 TEETH: Final[Sequence[Tooth]] = (
     Tooth("dispatch.status", "dispatch hands out what is not pending", 40),
     Tooth("dispatch.due", "dispatch hands out before it is due", 40),
-    Tooth("dispatch.live", "dispatch goes to workers that have ended", 1_000),
-    Tooth("home+dispatch.hold", "tasks are handed out while on hold", 200),
+    Tooth("dispatch.live", "dispatch goes to workers that have ended", 200),
+    Tooth("home+dispatch.hold", "tasks are handed out while on hold", 40),
     Tooth("home+begin.hold", "tasks begin while on hold", 200),
-    Tooth("begin.incarnation+begin.dispatch_no", "begin takes what went to another", 1_000),
     Tooth("begin.durable", "a begin may be lost in a crash", 200),
-    Tooth("finish.run_id", "an end is written to another run of the task", 2_000),
+    Tooth("finish.run_id", "an end is written to another run of the task", 400),
     Tooth("finish.status", "an end is written to what has ended", 400),
     Tooth("finish.durable", "an end may be lost in a crash", 400),
-    Tooth("retry.status", "what has ended runs again", 2_000),
+    Tooth("retry.status", "what has ended runs again", 400),
     Tooth("allowance+retry.max_attempts", "it runs again without an attempt left", 40),
-    Tooth("release.status", "what has ended is given back", 1_000),
-    Tooth("take_back.status", "what has begun is taken back", 2_000),
+    Tooth("release.status", "what has ended is given back", 400),
     Tooth("cancel.status", "cancel ends what runs", 40),
     Tooth("create.durable", "a create may be lost in a crash", 40),
-    Tooth("reap.beat_no", "the reaper does not look for a beat", 2_000),
-    Tooth("adopt.unknown", "adopt lets be what nobody knows of", 2_000),
     Tooth("witness", "workers do not testify", 400),
-    Tooth("begin anew", "a slow begin is believed though the database was adopted", 2_000),
-    Tooth("lease", "a body starts though the lease is over", 1_000),
+    Tooth("fenced+lease", "a body starts though the lease is over", 400),
 )
+"""Fences whose lack needs an order that scenes hardly ever play are not among them. That the fake
+database has these as the real one has them, the twin run shows."""
 
 
 def bite(teeth: Sequence[Tooth] = TEETH) -> Iterator[Bite]:

@@ -78,7 +78,7 @@ class Worker:
             self._slots,
             env.settings,
             on_sent=self._intake.sent_so_far,
-            on_fenced=self._fenced.set,
+            on_fenced=_say_nothing if "fenced" in env.dropped else self._fenced.set,
             on_mode=self._follow,
             on_moved=self._intake.look_anew,
         )
@@ -306,3 +306,7 @@ def ending_of(run: Run, outcome: Outcome, env: Env) -> Ending | Again:
     if delay is not None:
         return Again(task_id, run_id, delay, kept, more_attempts(outcome, run.allowance))
     return Ending(task_id, run_id, status, kept.error, None, None, kept)
+
+
+def _say_nothing() -> None:
+    """Nobody is told."""
