@@ -42,6 +42,8 @@ def minutes(count: float) -> Arguments:
 
 
 LONG: Final[Mapping[str, Arguments]] = {
+    "sim": seeds(150_000),
+    "twin": seeds(2_000),
     "suite": lambda _: [],
     "pooled": lambda _: [],
     "torture": torture,

@@ -6,6 +6,7 @@ set back to what they were. Real copies and failovers are in `tests/system/test_
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -24,12 +25,14 @@ from tests.parts.stage import (
 )
 
 from fcs import App, Status
-from fcs.database import adoption, identity
+from fcs.database import adoption, identity, runs
 from fcs.database import home as home_module
 from fcs.database.adoption import Adoption
 from fcs.database.connect import Connection
+from fcs.database.runs import Beginning
 from fcs.domain.errors import Fenced
 from fcs.domain.identity import Fate
+from fcs.domain.ids import Incarnation, TaskId
 from fcs.worker.intake import SLOW_BEGIN
 
 RESTARTED = "update fcs.identity set server_started_at = server_started_at - interval '1 s'"
@@ -157,6 +160,43 @@ async def test_what_had_begun_does_not_begin_again(
         assert found.late_report is not None
         assert found.late_report.status is Status.SUCCEEDED
     assert started == [1, 2]
+
+
+async def test_a_begin_that_was_forgotten_before_it_was_answered_starts_no_body(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker stands still between the two, until somebody has adopted the database."""
+    started = 0
+    is_begun, goes_on = asyncio.Event(), asyncio.Event()
+    begin = runs.begin
+
+    async def late_begin(
+        db: Connection, incarnation: Incarnation, beginnings: Sequence[Beginning]
+    ) -> set[TaskId]:
+        begun = await begin(db, incarnation, beginnings)
+        if not goes_on.is_set():
+            is_begun.set()
+            await goes_on.wait()
+        return begun
+
+    @app.task
+    async def body() -> None:
+        nonlocal started
+        started += 1
+
+    monkeypatch.setattr(runs, "begin", late_begin)
+    async with working(database_url, app.registry), supervising(database_url, CALM):
+        task = await body.enqueue()
+        await is_begun.wait()
+        await asyncio.sleep(2 * SLOW_BEGIN)
+        await forget(db, task.id, PENDING)
+        await copy(db)
+        goes_on.set()
+        await until_told(db)
+        await adopted(db)
+        await reach(db, [task.id], Status.SUCCEEDED)
+        await reach(db, [(await body.enqueue()).id], Status.SUCCEEDED)
+    assert started == 2
 
 
 async def test_what_had_ended_is_told_once_more(

@@ -47,6 +47,11 @@ class Home:
         self._latest: Place | None = None
         self._told: ClusterProblem | None = None
 
+    @property
+    def id(self) -> UUID | None:
+        """Which database it is, as of the last time that it was entered. An adoption changes it."""
+        return self._id
+
     async def enter(self, db: Connection) -> None:
         """Return once tasks may be handed out and begun: at once, as a rule.
 

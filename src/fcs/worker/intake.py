@@ -301,11 +301,16 @@ class Intake:
         async def begin(db: Connection) -> set[TaskId]:
             return await runs.begin(db, self._slots.incarnation, beginnings)
 
-        asked_at = self._at()
-        begun = await self._line.carry_out(begin)
-        if self._at() - asked_at > SLOW_BEGIN:
+        while True:
+            asked_at, home = self._at(), self._home.id
+            begun = await self._line.carry_out(begin)
+            if self._at() - asked_at <= SLOW_BEGIN:
+                break
             # Its commit may have waited for a standby, and been let go when that was given up.
             await self._line.carry_out(self._home.enter)
+            if self._home.id == home:
+                break
+            # Or somebody has adopted a database meanwhile that may have forgotten it: ask anew.
         if len(begun) == len(ready):
             return beginnings, ready_runs
         self._give_up_places([run for run in ready_runs if run.context.id not in begun])

@@ -1,0 +1,1 @@
+"""Deterministic simulation: fcs' own decisions under virtual clocks, with seeded faults."""
