@@ -42,6 +42,7 @@ def minutes(count: float) -> Arguments:
 
 
 LONG: Final[Mapping[str, Arguments]] = {
+    "model": lambda _: ["--long"],
     "sim": seeds(150_000),
     "twin": seeds(2_000),
     "suite": lambda _: [],

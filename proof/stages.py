@@ -12,7 +12,7 @@ class Stage(NamedTuple):
 
 
 STAGES: Final[Mapping[str, Stage]] = {
-<<<<<<< HEAD
+    "model": Stage("proof.model.command:main", "every state of small clusters, and of mistakes"),
     "interleavings": Stage(
         "proof.interleavings.command:main", "transactions of all kinds in every order that matters"
     ),
@@ -20,10 +20,8 @@ STAGES: Final[Mapping[str, Stage]] = {
         "proof.machine.command:main", "what parts may do, at random, beside a small model"
     ),
     "fences": Stage("proof.fencing:main", "what is noticed when the SQL compares or locks less"),
-=======
     "sim": Stage("proof.sim.main:main", "clusters under virtual clocks, with seeded faults"),
     "twin": Stage("proof.sim.twin:main", "the database of `sim` beside a real one, step by step"),
->>>>>>> proof-sim
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "fuzz": Stage("proof.fuzz.main:main", "strangers at every door, well-meaning and hostile"),

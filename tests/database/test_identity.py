@@ -341,8 +341,8 @@ async def test_a_witness_is_heard_once_while_on_hold_and_once_after(
 # --- What a worker tells ---
 
 
-def receipt(n: int, *, run: int | None = None, is_over: bool = True) -> Receipt:
-    return Receipt(task_id(n), run_id(n if run is None else run), 3.0, is_over)
+def receipt(n: int, *, run: int | None = None, attempt: int = 1, is_over: bool = True) -> Receipt:
+    return Receipt(task_id(n), run_id(n if run is None else run), attempt, 3.0, is_over)
 
 
 async def evidence(db: Connection, n: int) -> list[tuple[int, Any, str]]:
@@ -386,7 +386,7 @@ async def test_each_forgotten_run_counts_as_an_attempt(home: Connection) -> None
     await add_tasks(home, 1, 2, **again)
     await tasks.dispatch(home, to(7, 1))
     await runs.begin(home, W, [beginning(1)])
-    told = [receipt(1), receipt(1, run=11), receipt(1, run=12)]
+    told = [receipt(1), receipt(1, run=11, attempt=2), receipt(1, run=12, attempt=3)]
 
     assert await runs.testify(home, worker_id(7), told) == {task_id(1)}
     found = await row(home, 1)
@@ -396,9 +396,64 @@ async def test_each_forgotten_run_counts_as_an_attempt(home: Connection) -> None
         (2, run_id(11), "interrupted"),
         (3, run_id(12), "interrupted"),
     ]
-    many = [receipt(2, run=n) for n in range(21, 30)]
+    many = [receipt(2, run=20 + n, attempt=n) for n in range(1, 10)]
     await runs.testify(home, worker_id(7), many)
     assert ((await row(home, 2))["status"], (await row(home, 2))["attempt"]) == ("interrupted", 4)
+
+
+async def test_a_later_run_than_the_one_of_the_row_is_believed(home: Connection) -> None:
+    """ONCE: the row's run was given back unstarted, and that was forgotten. Its worker, which has
+    started nothing, will give it back once more; the body has started elsewhere since."""
+    await add_running(home, 7, 1)
+    await change(home, "on_hold_since = fcs.now()")
+
+    later = receipt(1, run=11, is_over=False)
+    assert await runs.testify(home, worker_id(8), [later]) == {task_id(1)}
+
+    await change(home, "on_hold_since = null")
+    assert await runs.release(home, [(task_id(1), run_id(1))]) == set()
+    found = await row(home, 1)
+    assert (found["status"], found["run_id"], found["worker_id"]) == (
+        "interrupted",
+        run_id(11),
+        worker_id(8),
+    )
+
+
+async def test_whoever_tells_first_no_attempt_is_counted_twice(home: Connection) -> None:
+    """ONCE: of the forgotten attempts two workers know one each."""
+    again = {"max_attempts": 4, "on_interrupt": "retry"}
+    await add_tasks(home, 1, 2, **again)
+    await tasks.dispatch(home, to(7, 1, 2))
+    await runs.begin(home, W, [beginning(1), beginning(2)])
+    await change(home, "on_hold_since = fcs.now()")
+    first, second = [receipt(1)], [receipt(1, run=11, attempt=2, is_over=False)]
+    await runs.testify(home, worker_id(8), second)
+    await runs.testify(home, worker_id(7), first)
+    await runs.testify(home, worker_id(7), [receipt(2)])
+    await runs.testify(home, worker_id(8), [receipt(2, run=12, attempt=2, is_over=False)])
+
+    attempts = [(await row(home, n))["attempt"] for n in (1, 2)]
+    assert attempts == [2, 2]
+    assert [await status(home, n) for n in (1, 2)] == ["pending", "pending"]
+
+
+async def test_the_number_of_a_forgotten_attempt_is_told(home: Connection) -> None:
+    """ONCE: who knows of the one before may be gone, but its number is not free."""
+    await add_tasks(home, 1, max_attempts=4, on_interrupt="retry")
+
+    await runs.testify(home, worker_id(8), [receipt(1, run=11, attempt=2)])
+
+    assert (await row(home, 1))["attempt"] == 2
+    assert await evidence(home, 1) == [(2, run_id(11), "interrupted")]
+
+
+async def test_what_began_after_the_adoption_is_not_taken_for_forgotten(home: Connection) -> None:
+    """A worker that comes late tells of a run that the present one does not follow."""
+    await add_running(home, 7, 1)
+
+    assert await runs.testify(home, worker_id(8), [receipt(1, run=11)]) == set()
+    assert await status(home, 1) == "running"
 
 
 async def test_what_the_database_knows_is_not_changed_by_telling_it(home: Connection) -> None:

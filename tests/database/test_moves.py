@@ -69,7 +69,7 @@ STATEMENTS: dict[str, list[Act]] = {
     ],
     "retry": [lambda db: runs.retry(db, [Again(ID, run_id(1), 0.0, OUCH)], "report")],
     "release": [lambda db: runs.release(db, [(ID, run_id(1))])],
-    "testify": [lambda db: runs.testify(db, worker_id(7), [Receipt(ID, run_id(1), 1.0, True)])],
+    "testify": [lambda db: runs.testify(db, worker_id(7), [Receipt(ID, run_id(1), 1, 1.0, True)])],
     "adopt": [adopt],
     "cancel": [lambda db: tasks.cancel(db, [ID], reason="no need")],
     "repeat": [lambda db: bulk.repeat(db, {ID: task_id(2)})],

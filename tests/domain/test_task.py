@@ -115,8 +115,10 @@ def test_a_run_is_followed_by_another_only_if_an_attempt_is_left_or_its_body_nev
 
 
 def test_only_the_owner_and_the_reaper_move_a_running_task() -> None:
-    actors = {move.actor for move in MOVES if move.before is Status.RUNNING}
-    assert actors == {Actor.OWNER, Actor.REAPER}
+    """And while nothing begins, whoever knows of a later run."""
+    moves = [move for move in MOVES if move.before is Status.RUNNING]
+    assert {move.actor for move in moves} == {Actor.OWNER, Actor.REAPER, Actor.WITNESS}
+    assert all("on_hold_since" in move.fence for move in moves if move.actor is Actor.WITNESS)
 
 
 OTHERS: dict[str, Any] = {

@@ -24,7 +24,7 @@ from tests.parts.stage import (
     working,
 )
 
-from fcs import App, Status
+from fcs import App, Backoff, Status, current
 from fcs.database import adoption, identity, runs
 from fcs.database import home as home_module
 from fcs.database.adoption import Adoption
@@ -197,6 +197,60 @@ async def test_a_begin_that_was_forgotten_before_it_was_answered_starts_no_body(
         await reach(db, [task.id], Status.SUCCEEDED)
         await reach(db, [(await body.enqueue()).id], Status.SUCCEEDED)
     assert started == 2
+
+
+async def test_nor_does_what_the_row_takes_for_a_run_that_was_given_back(
+    app: App, database_url: str, db: Connection
+) -> None:
+    """The row is from before: by it a run goes on that its worker never started. Such runs are
+    given back as soon as that is allowed."""
+    started: list[int] = []
+    gate = asyncio.Event()
+
+    @app.task
+    async def body(n: int) -> None:
+        started.append(n)
+        await gate.wait()
+
+    async with working(database_url, app.registry), supervising(database_url, CALM):
+        task = await body.enqueue(n=1)
+        await reach(db, [task.id], Status.RUNNING)
+        await forget(db, task.id, "run_id = gen_random_uuid()")
+        await copy(db)
+        await until_told(db)
+        await adopted(db)
+
+        gate.set()
+        await reach(db, [(await body.enqueue(n=2)).id], Status.SUCCEEDED)
+        assert (await view(db, task.id)).status is Status.INTERRUPTED
+    assert started == [1, 2]
+
+
+async def test_the_number_of_an_attempt_is_not_given_twice(
+    app: App, database_url: str, db: Connection
+) -> None:
+    """The row waits for the first attempt, and the worker has seen the second one."""
+    attempts: list[int] = []
+    gate = asyncio.Event()
+
+    @app.task(max_attempts=3, backoff=Backoff(first=0.01), on_interrupt="retry")
+    async def body() -> None:
+        attempts.append(current().attempt)
+        if len(attempts) == 1:
+            raise ValueError("once more")
+        if len(attempts) == 2:
+            await gate.wait()
+
+    async with working(database_url, app.registry), supervising(database_url, CALM):
+        task = await body.enqueue()
+        await until_so(lambda: len(attempts) == 2)
+        await forget(db, task.id, PENDING)
+        await copy(db)
+        await until_told(db)
+        await adopted(db)
+        await reach(db, [task.id], Status.SUCCEEDED)
+        gate.set()
+    assert attempts == [1, 2, 3]
 
 
 async def test_what_had_ended_is_told_once_more(

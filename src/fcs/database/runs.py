@@ -28,11 +28,12 @@ SUCCEEDED: Final = Status.SUCCEEDED
 
 
 class Beginning(msgspec.Struct, frozen=True, gc=False):
-    """What a worker shows to begin a task."""
+    """What a worker shows to begin a task, and the attempt for which it takes that."""
 
     task_id: TaskId
     dispatch_no: int
     run_id: RunId
+    attempt: int = 1
 
 
 class Receipt(NamedTuple):
@@ -40,6 +41,7 @@ class Receipt(NamedTuple):
 
     task_id: TaskId
     run_id: RunId
+    attempt: int
     age: float
     is_over: bool
 
@@ -219,6 +221,7 @@ async def testify(db: Connection, worker_id: WorkerId, receipts: Sequence[Receip
         "worker_id": worker_id,
         "task_ids": UuidArray(receipt.task_id for receipt in receipts),
         "run_ids": UuidArray(receipt.run_id for receipt in receipts),
+        "attempts": [receipt.attempt for receipt in receipts],
         "ages": [receipt.age for receipt in receipts],
         "are_over": [receipt.is_over for receipt in receipts],
         "reason": FORGOTTEN,

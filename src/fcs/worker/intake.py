@@ -265,7 +265,8 @@ class Intake:
             else:
                 run = self._run_of(row, run_id, task_type, kwargs)
                 if task_type.isolation is not _PROCESS or self._has_a_child(run):
-                    ready.append((Beginning(row.id, row.dispatch_no, run_id), run))
+                    beginning = Beginning(row.id, row.dispatch_no, run_id, row.attempt)
+                    ready.append((beginning, run))
         if unknown:
             await self._hand_back(unknown)
         return ready

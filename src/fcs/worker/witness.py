@@ -93,7 +93,13 @@ class Witness:
             for beginning in begun:
                 if beginning.run_id not in not_started:
                     is_over = beginning.run_id not in known
-                    yield Receipt(beginning.task_id, beginning.run_id, at - began_at, is_over)
+                    yield Receipt(
+                        beginning.task_id,
+                        beginning.run_id,
+                        beginning.attempt,
+                        at - began_at,
+                        is_over,
+                    )
 
 
 class _Kept(Generic[T]):

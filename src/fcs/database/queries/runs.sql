@@ -299,18 +299,23 @@ order by tasks.id
 
 -- name: testify
 -- Runs whose bodies a worker has started, told to a database that may have forgotten them: no such
--- body may start again. The caller holds their tasks. Those of which it knows nothing count as attempts of their tasks; one that it
--- takes for running may be over. The tasks end, or run again where that was asked for.
-with durable as (select fcs.durably(), fcs.now() as now),
+-- body may start again, nor another under the number of its attempt. The caller holds their tasks.
+-- One that the database takes for running may be over. And while nothing begins, a run of which it
+-- knows nothing is a later one than the one that it takes for running, whatever became of that. The
+-- tasks end, or run again where that was asked for.
+with durable as (
+    select fcs.durably(), fcs.now() as now, on_hold_since is not null as is_on_hold from fcs.identity
+),
 told as (
-    select told.*, now
+    select told.*, now, is_on_hold
       from durable,
            unnest(
                %(task_ids)b::uuid[],
                %(run_ids)b::uuid[],
+               %(attempts)s::int[],
                %(ages)s::float[],
                %(are_over)s::boolean[]
-           ) with ordinality as told (task_id, run_id, age, is_over, no)
+           ) with ordinality as told (task_id, run_id, attempt, age, is_over, no)
      where no between 1 and 1000000
 ),
 task as (
@@ -325,14 +330,14 @@ forgotten as (
     select task.id,
            told.run_id,
            told.now - make_interval(secs => told.age) as started_at,
-           least(
-               task.attempt - (task.status = 'running')::int
-                   + row_number() over (partition by task.id order by no),
-               task.max_attempts
-           )::int as attempt
+           least(told.attempt, task.max_attempts)::int as attempt
       from task
       join told on told.task_id = task.id
-     where (task.status <> 'running' or task.run_id in (select run_id from told where is_over))
+     where (
+               task.status <> 'running'
+               or task.run_id in (select run_id from told where is_over)
+               or told.is_on_hold and task.run_id not in (select run_id from told)
+           )
        and not exists (
                select
                  from fcs.attempts
@@ -351,7 +356,7 @@ moved as (
               worker_id = case when not may_retry then %(worker_id)s::uuid end,
               incarnation = null,
               run_id = case when not may_retry then latest.run_id end,
-              attempt = latest.attempt,
+              attempt = judged.attempt,
               started_at = case when not may_retry then latest.started_at end,
               progress = case when not may_retry then tasks.progress end,
               due_at = case when may_retry then greatest(fcs.now(), scheduled_at) end,
@@ -359,8 +364,9 @@ moved as (
               updated_at = fcs.now()
          from latest,
               lateral (
-                  select task.retry_interrupted
-                         and latest.attempt < task.max_attempts
+                  select greatest(task.attempt, latest.attempt) as attempt,
+                         task.retry_interrupted
+                         and greatest(task.attempt, latest.attempt) < task.max_attempts
                          and task.cancel_requested_at is null as may_retry
                     from task
                    where task.id = latest.id
