@@ -15,6 +15,7 @@ from proof.model.state import NO_RUN, NOBODY, Offer, Task
 SET_ASIDE: Final[Mapping[str, str]] = {
     "create": "tasks are there from the beginning, and pending",
     "repeat": "tasks are there from the beginning, and pending",
+    "create plain": "tasks are there from the beginning, and pending",
     "create alike": "tasks are there from the beginning, and pending",
     "create linked": "tasks are there from the beginning, and pending",
     "settle": "no task needs another one",
