@@ -132,11 +132,14 @@ class Intake:
         else:
             self._named.update(dict.fromkeys(waiting))
         if self._sent_before != self._slots.taken + len(waiting):
+            report_no, busy, taken = self._slots.account
             await self._line.carry_out(
                 workers.settle_account,
                 self._slots.incarnation,
                 tasks_sent=self._sent_before,
-                tasks_taken=self._slots.taken,
+                report_no=report_no,
+                slots_busy=busy,
+                tasks_taken=taken,
             )
         if cancelled := {row.id for row in rows if row.is_cancelled}:
             self._owner.cancel(cancelled)
@@ -144,7 +147,7 @@ class Intake:
         strays = [
             (row.id, row.run_id)
             for row in rows
-            if row.status is Status.RUNNING and row.run_id is not None and row.run_id not in known
+            if row.status is Status.RUNNING and row.run_id not in known
         ]
         if strays:
             await self._line.carry_out(runs.release, strays)
@@ -178,7 +181,9 @@ class Intake:
             if self._owner.is_readable(row.id):
                 on_interrupt = _ON_INTERRUPT[row.retry_interrupted]
                 allowance = Allowance(row.attempt, row.max_attempts, on_interrupt)
-                ready.append(Run(Beginning(row.id, row.dispatch_no, run_id), allowance))
+                ready.append(
+                    Run(Beginning(row.id, row.dispatch_no, run_id, row.attempt), allowance)
+                )
             else:
                 await self._refuse(row)
         return ready

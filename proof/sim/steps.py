@@ -250,6 +250,7 @@ class Steps:
             Receipt(
                 row.id,
                 self._run_id(row) if self._is(0.6) else RunId(UUID(int=self._rng.getrandbits(64))),
+                self._rng.randint(1, 3),
                 self._rng.choice((0.25, 1.5, 8.0)),
                 self._is(0.5),
             )
@@ -395,15 +396,18 @@ class Steps:
         )
 
     def _settle_account(self, tables: Tables) -> Step:
-        incarnation, taken = self._incarnation(), self._rng.randint(0, 9)
+        incarnation = self._incarnation()
+        said = {
+            "report_no": self._rng.randint(0, 9),
+            "slots_busy": self._rng.randint(0, 4),
+            "tasks_taken": self._rng.randint(0, 9),
+        }
         row = next((row for row in tables.workers.values() if row.incarnation == incarnation), None)
         sent = (row.tasks_sent if row else 0) + int(self._is(0.2))
         return Step(
             "settle_account",
-            lambda db: workers.settle_account(db, incarnation, tasks_sent=sent, tasks_taken=taken),
-            lambda db: fake_workers.settle_account(
-                db, incarnation, tasks_sent=sent, tasks_taken=taken
-            ),
+            lambda db: workers.settle_account(db, incarnation, tasks_sent=sent, **said),
+            lambda db: fake_workers.settle_account(db, incarnation, tasks_sent=sent, **said),
         )
 
     def _survey(self, tables: Tables) -> Step:

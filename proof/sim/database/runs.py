@@ -234,18 +234,16 @@ def testify(db: Transaction, worker_id: WorkerId, receipts: Sequence[Receipt]) -
 def _forgotten(db: Transaction, row: TaskRow, told: Sequence[Receipt]) -> list[_Forgotten]:
     is_running = row.status is Status.RUNNING
     known = {kept.run_id for (task_id, _), kept in db.tables.attempts.items() if task_id == row.id}
-    # The numbers are given to all that were told, those that are known included.
+    is_over = row.run_id in {one.run_id for one in told if one.is_over}
+    is_earlier = db.tables.identity.on_hold_since is not None and row.run_id not in {
+        one.run_id for one in told
+    }
+    if is_running and not is_over and not is_earlier:
+        return []
     return [
-        _Forgotten(receipt, min(row.attempt - is_running + no, row.max_attempts))
-        for no, receipt in enumerate(
-            (
-                receipt
-                for receipt in told
-                if not is_running or row.run_id in {one.run_id for one in told if one.is_over}
-                if receipt.run_id not in known
-            ),
-            start=1,
-        )
+        _Forgotten(receipt, min(receipt.attempt, row.max_attempts))
+        for receipt in told
+        if receipt.run_id not in known
     ]
 
 
@@ -254,10 +252,9 @@ def _make_up(
 ) -> None:
     """Count runs that were forgotten as attempts; the task ends, or may run again."""
     latest = max(forgotten, key=lambda one: (one.attempt, -one.receipt.age))
+    attempt = max(row.attempt, latest.attempt)
     may_retry = (
-        row.retry_interrupted
-        and latest.attempt < row.max_attempts
-        and row.cancel_requested_at is None
+        row.retry_interrupted and attempt < row.max_attempts and row.cancel_requested_at is None
     )
     began_at = db.now - timedelta(seconds=latest.receipt.age)
     db.put_task(
@@ -267,7 +264,7 @@ def _make_up(
             worker_id=None if may_retry else worker_id,
             incarnation=None,
             run_id=None if may_retry else latest.receipt.run_id,
-            attempt=latest.attempt,
+            attempt=attempt,
             started_at=None if may_retry else began_at,
             due_at=max(filter(None, (db.now, row.scheduled_at))) if may_retry else None,
             error=FORGOTTEN,

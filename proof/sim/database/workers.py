@@ -202,14 +202,28 @@ def _state_of(row: WorkerRow, db: Transaction) -> WorkerState:
 
 
 def settle_account(
-    db: Transaction, incarnation: Incarnation, *, tasks_sent: int, tasks_taken: int
+    db: Transaction,
+    incarnation: Incarnation,
+    *,
+    tasks_sent: int,
+    report_no: int,
+    slots_busy: int,
+    tasks_taken: int,
 ) -> bool:
     """Count anew what was sent to this process, unless that has moved."""
     row = db.worker(incarnation)
     if row is None or row.state not in THERE or row.tasks_sent != tasks_sent:
         return False
     waiting = sum(one.status == "dispatched" for one in db.held_by(incarnation))
-    db.put_worker(replace(row, tasks_sent=tasks_taken + waiting, tasks_taken=tasks_taken))
+    db.put_worker(
+        replace(
+            row,
+            tasks_sent=tasks_taken + waiting,
+            report_no=report_no,
+            slots_busy=slots_busy,
+            tasks_taken=tasks_taken,
+        )
+    )
     return True
 
 
