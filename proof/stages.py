@@ -12,6 +12,7 @@ class Stage(NamedTuple):
 
 
 STAGES: Final[Mapping[str, Stage]] = {
+    "mutants": Stage("proof.mutants.command:main", "guards taken out, each missed by some test"),
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
