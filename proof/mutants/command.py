@@ -27,9 +27,11 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{mutant.name:<32} {' '.join(mutant.breaks):<12} {mutant.stage}")
         return 0
     began = perf_counter()
+    verdicts = []
     with stand() as place:
-        verdicts = list(told(map(place.try_out, chosen)))
-    publish(verdicts, mutants)
+        for verdict in told(map(place.try_out, chosen)):
+            verdicts.append(verdict)
+            publish([verdict], mutants)  # at once: a run that is broken off keeps what it has
     print(f"The table is in {PAGE.name}.")
     found = summary(verdicts, perf_counter() - began)
     print(found.line)
