@@ -14,11 +14,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
 
+from fcs.embedded import Postgres
 from proof.ledger import ROOT
 from proof.mutants.mutant import Mutant
 
 LIMIT: Final = 180.0
 """Seconds after which a command is ended. That it takes long catches nobody."""
+
+CARELESS: Final = {"fsync": "off", "full_page_writes": "off"}
+"""Of that server, which nobody crashes: tests that do so bring their own."""
 
 _NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
 _FAILURE = re.compile(r"^(FAILED|ERROR) (.+?)(?: - (.*))?$", re.MULTILINE)
@@ -68,14 +72,15 @@ class Ran(NamedTuple):
 
 
 class Stand:
-    def __init__(self, tree: Path, *, limit: float = LIMIT) -> None:
-        self.tree = tree
+    def __init__(self, tree: Path, server: str, *, limit: float = LIMIT) -> None:
+        self.tree, self.server = tree, server
         self._limit = limit
         self._sound: dict[tuple[str, ...], bool] = {}
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
         } | {
             "PYTHONPATH": f"{tree / 'src'}{os.pathsep}{tree}",
+            "FCS_TEST_DATABASE": server,  # to start one for each takes longer than most tests
             "CI": "1",  # the same examples each time, and whole lines in the summary
             "FCS_TEST_PATIENCE": "10",  # what does not happen is waited for
         }
@@ -144,14 +149,17 @@ class Stand:
 
 @contextmanager
 def stand(*, limit: float = LIMIT) -> Iterator[Stand]:
-    """A copy of the tree, for as long as the block runs."""
-    with tempfile.TemporaryDirectory(prefix="fcs-mutants-") as folder:
+    """A copy of the tree and a server for its tests, for as long as the block runs."""
+    with (
+        tempfile.TemporaryDirectory(prefix="fcs-mutants-") as folder,
+        Postgres(Path(folder) / "postgres", settings=CARELESS) as server,
+    ):
         tree = Path(folder) / "tree"
         shutil.copytree(ROOT, tree, ignore=_NOT_COPIED)
-        stand = Stand(tree, limit=limit)
-        told = stand.run(["-c", "import fcs; print(fcs.__file__)"]).output
+        place = Stand(tree, os.environ.get("FCS_TEST_DATABASE") or server.url(), limit=limit)
+        told = place.run(["-c", "import fcs; print(fcs.__file__)"]).output
         assert told.startswith(str(tree)), f"not the copy is run, but {told}"
-        yield stand
+        yield place
 
 
 def _judge(ran: Ran) -> tuple[Fate, str]:

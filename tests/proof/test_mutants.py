@@ -157,7 +157,7 @@ def test_tests_that_fail_anyway_catch_nothing(place: Stand) -> None:
 
 
 def test_tests_that_do_not_end_catch_nothing(place: Stand) -> None:
-    short = Stand(place.tree, limit=0.1)
+    short = Stand(place.tree, place.server, limit=0.1)
     short._sound[MUTANTS[QUICK[0]].command] = True
 
     verdict = short.try_out(MUTANTS[QUICK[0]])
