@@ -22,7 +22,10 @@ from typing import Final, NamedTuple
 PATCHES: Final = Path(__file__).parent / "patches"
 
 LETTERS: Final = frozenset(
-    "ONCE ACK FINAL OWNER EARLY LIVE TRUTH CAP BOUND SEC HOLD FIRE LIMIT".split()
+    {
+        *("ONCE", "ACK", "FINAL", "OWNER", "EARLY", "LIVE", "TRUTH", "CAP", "BOUND", "SEC"),
+        *("HOLD", "FIRE", "LIMIT"),
+    }
 )
 """What the promise is made of, by the names that ARCHITECTURE.md uses as well."""
 
