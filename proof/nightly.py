@@ -45,6 +45,7 @@ LONG: Final[Mapping[str, Arguments]] = {
     "model": lambda _: ["--long"],
     "sim": seeds(150_000),
     "twin": seeds(2_000),
+    "mutants": lambda _: [],
     "suite": lambda _: [],
     "pooled": lambda _: [],
     "torture": torture,

@@ -174,12 +174,12 @@ async def report_progress(db: Connection) -> Any:
 
 async def testify(db: Connection) -> AsyncIterator[Any]:
     """That the run of the rows is over, as far as the worker knows."""
-    async for answer in _testify(db, Receipt(ID, RUN, 1.0, True)):
+    async for answer in _testify(db, Receipt(ID, RUN, 1, 1.0, True)):
         yield answer
 
 
 async def testify_while_it_runs(db: Connection) -> AsyncIterator[Any]:
-    async for answer in _testify(db, Receipt(ID, RUN, 1.0, False)):
+    async for answer in _testify(db, Receipt(ID, RUN, 1, 1.0, False)):
         yield answer
 
 

@@ -146,6 +146,16 @@ async def test_what_begins_while_the_reaper_sets_out_is_interrupted(stage: Stage
     assert await status(stage.observer, 1) == "interrupted"
 
 
+async def test_what_is_being_begun_is_not_handed_out_again(stage: Stage) -> None:
+    """ONCE: the reaper comes while the begin has yet to commit; its body will start."""
+    await add_tasks(stage.observer, 1, max_attempts=2)
+    await tasks.dispatch(stage.observer, to(7, 1))
+    played = await stage.play(begin(), reap)
+
+    assert (played.first, played.second, played.waited) == ({task_id(1)}, True, True)
+    assert await status(stage.observer, 1) == "interrupted"
+
+
 async def test_a_begin_that_comes_too_late_finds_nothing(stage: Stage) -> None:
     await add_dispatched(stage.observer, 7, 1)
     played = await stage.play(reap, begin())
@@ -407,3 +417,12 @@ async def test_of_two_who_take_over_a_lost_id_the_second_sees_the_first(stage: S
 
     played = await stage.play(take_over, take_over)
     assert (played.first, played.second, played.waited) == (True, False, True)
+
+
+async def test_who_wants_an_id_waits_for_a_beat_under_way(stage: Stage) -> None:
+    """F-36, F-46: by the lease as it was before, it would end a process that lives."""
+    played = await stage.play(beat, lambda db: workers.lock_registration(db, worker_id(7)))
+
+    assert played.waited
+    assert played.second is not None
+    assert played.second.beat_no == 1

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 _numbers = itertools.count(1)
 
-PATIENCE = 120.0 if os.environ.get(WANTED) else 30.0
+PATIENCE = float(os.environ.get("FCS_TEST_PATIENCE") or (120 if os.environ.get(WANTED) else 30))
 """Seconds for which a test waits for something before it fails: what comes by polls comes late."""
 
 CALM = Settings(beat_interval=0.1, lease=60, survey_interval=0.1, rescan_interval=0.2, window=100)

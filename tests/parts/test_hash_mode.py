@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,7 @@ from tests.parts.stage import (
     beating,
     count,
     hire_fake,
+    reach,
     registration,
     sharing,
     supervising,
@@ -21,10 +23,12 @@ from tests.parts.stage import (
 )
 from tests.parts.topology import QUICK, crew, succeeded, switch
 
-from fcs import App, Backoff
+from fcs import App, Backoff, Status
 from fcs.database import queues, workers
 from fcs.database.connect import Connection
 from fcs.domain.ids import Incarnation
+from fcs.domain.ring import Ring, slot_of
+from fcs.domain.share import STEAL_AFTER
 from fcs.domain.supervisor import Supervisor
 from fcs.supervisor.office import Seat
 
@@ -239,6 +243,30 @@ async def test_a_task_of_an_unheard_of_lane_is_stolen_as_soon(
         for number in range(1, 9):
             await noop.using(priority=number).enqueue()
         await succeeded(db, 18)
+
+
+async def test_what_falls_to_another_is_left_to_it_for_a_while(
+    app: App, database_url: str, db: Connection
+) -> None:
+    """Or whoever has room would reach for everything, and each task be fought for."""
+
+    @app.task
+    async def noop() -> None: ...
+
+    await switch(db, "hash")
+    deaf = await hire_fake(db, ["noop"], slots=4)
+    async with crew(database_url, app, 1) as [hired], beating(deaf):
+        tasks = []
+        for _ in range(40):  # for so long that it looks for what is left meanwhile
+            tasks.append(await noop.enqueue())
+            await asyncio.sleep(0.05)
+        seen = await reach(db, [task.id for task in tasks], Status.SUCCEEDED)
+    both, ring = frozenset({hired.id, deaf.papers.id}), Ring()
+    stolen = [task for task in seen if ring.owner_of(slot_of(task.id), both) == deaf.papers.id]
+    assert stolen
+    for task in stolen:
+        assert task.started_at is not None
+        assert task.started_at >= task.created_at + timedelta(seconds=STEAL_AFTER)
 
 
 async def test_each_gets_only_what_it_can_do(app: App, database_url: str, db: Connection) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
     CALM,
     DEAF,
@@ -135,6 +136,56 @@ async def test_what_commits_while_it_falls_asleep_is_found(
                 # The commit comes with the end of this block, and nothing rings.
                 await late.execute("commit")
                 await succeeded(db, 2)
+
+
+INSERT = "insert into fcs.tasks (id, ty) values (%s, 'noop')"
+"""By hand: nobody is told."""
+
+
+@sleeping
+async def test_what_came_just_before_it_falls_asleep_is_found(
+    noop: Noop, database_url: str, db: Connection
+) -> None:
+    """F-57: after the last look, and before anybody could know that it is to be rung."""
+    fake = await hire_fake(db, ["noop"])
+    async with proxied(database_url) as proxy:
+        falling = proxy.trouble(Kind.HOLD, "fall_asleep")
+        async with supervising(proxy.url, DEAF):
+            await falling.reached.wait()
+            await db.execute(INSERT, [new_task_id()])
+            falling.let_go.set()
+            await until(fake.held)
+
+
+@sleeping
+async def test_what_nobody_rang_for_is_found_in_its_sleep(
+    noop: Noop, database_url: str, db: Connection
+) -> None:
+    """F-58: by a rescan, and by nothing else."""
+    fake = await hire_fake(db, ["noop"])
+
+    async def both() -> bool:
+        return len(await fake.held()) == 2
+
+    async with supervising(database_url, structs.replace(DEAF, rescan_interval=0.1)):
+        await asleep(db)
+        await noop.enqueue()
+        await until(fake.held)
+        await db.execute(INSERT, [new_task_id()])
+        await until(both)
+
+
+@sleeping
+async def test_what_was_named_in_a_hint_that_was_dropped_is_found(
+    noop: Noop, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-85: there is no room for any, and nobody looks by himself for a minute."""
+    monkeypatch.setattr("fcs.database.mail.MAIL_MAX", 0)
+    fake = await hire_fake(db, ["noop"])
+    async with supervising(database_url, DEAF):
+        await asleep(db)
+        await noop.enqueue()
+        await until(fake.held)
 
 
 @sleeping

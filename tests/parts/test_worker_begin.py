@@ -231,6 +231,27 @@ async def test_nothing_is_begun_while_the_lease_is_in_doubt(
         await reach(db, [task.id], Status.SUCCEEDED)
 
 
+async def test_a_beat_that_is_answered_late_is_trusted_from_when_it_was_sent(
+    app: App, database_url: str, db: Connection
+) -> None:
+    """F-10, F-39: the machine slept while the beat was on its way, and the lease is over."""
+    clock = Clock()
+    async with (
+        proxied(database_url) as proxy,
+        working(proxy.url, app.registry, at=clock) as hired,
+    ):
+        await beats(db, hired.incarnation, more=1)
+        beat, next_beat = proxy.trouble(Kind.HOLD, "beat"), proxy.trouble(Kind.HOLD, "beat")
+        await beat.reached.wait()
+        clock.slept = 1_000
+        beat.let_go.set()
+        await next_beat.reached.wait()
+        assert not hired.worker.is_trusted()
+
+        next_beat.let_go.set()
+        await until_so(hired.worker.is_trusted)
+
+
 async def test_a_type_it_does_not_know_is_handed_back(
     app: App, database_url: str, db: Connection
 ) -> None:

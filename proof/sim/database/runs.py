@@ -169,7 +169,7 @@ def _evidence(db: Transaction, row: TaskRow, run_id: RunId, said: Evidence) -> A
     return AttemptRow(run_id, row.worker_id, said.outcome, row.started_at, db.now, said.error)
 
 
-def release(db: Transaction, runs: Sequence[tuple[TaskId, RunId]]) -> set[TaskId]:
+def release(db: Transaction, runs: Sequence[tuple[TaskId, RunId | None]]) -> set[TaskId]:
     """Give back runs whose body was never started; not where something may be forgotten."""
     if not db.is_open and "release.hold" not in db.dropped:
         return set()
