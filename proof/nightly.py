@@ -43,7 +43,10 @@ def minutes(count: float) -> Arguments:
 
 LONG: Final[Mapping[str, Arguments]] = {
     "model": lambda _: ["--long"],
-    "sim": seeds(150_000),
+    "interleavings": lambda _: [],
+    "machine": lambda before: ["--examples", "2000", "--seed", str(before + 1)],
+    "fences": lambda _: [],
+    "sim": seeds(100_000),
     "twin": seeds(2_000),
     "mutants": lambda _: [],
     "suite": lambda _: [],

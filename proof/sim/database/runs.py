@@ -97,7 +97,7 @@ def _record(
     return finished
 
 
-def _owns(db: Transaction, act: str, row: TaskRow, run_id: RunId) -> bool:
+def _owns(db: Transaction, act: str, row: TaskRow, run_id: RunId | None) -> bool:
     """The fences of whatever a run's owner says of it."""
     if row.run_id != run_id and f"{act}.run_id" not in db.dropped:
         return False
