@@ -92,7 +92,7 @@ class Stand:
             return Verdict(mutant, Fate.BROKEN, "fails without the mutant as well", 0.0)
         with self._changed(mutant):
             ran = self.run(mutant.command)
-        fate, by = _judge(ran) if "pytest" in mutant.command else _judge_stage(ran)
+        fate, by = judge(ran) if "pytest" in mutant.command else judge_stage(ran)
         return Verdict(mutant, fate, by, ran.seconds)
 
     def run(self, command: Sequence[str]) -> Ran:
@@ -162,7 +162,7 @@ def stand(*, limit: float = LIMIT) -> Iterator[Stand]:
         yield place
 
 
-def _judge(ran: Ran) -> tuple[Fate, str]:
+def judge(ran: Ran) -> tuple[Fate, str]:
     """What pytest says: caught is who makes a test fail, and not all of them for no reason."""
     if ran.code == 0:
         return Fate.SURVIVED, ""
@@ -175,7 +175,7 @@ def _judge(ran: Ran) -> tuple[Fate, str]:
     return Fate.CAUGHT, test
 
 
-def _judge_stage(ran: Ran) -> tuple[Fate, str]:
+def judge_stage(ran: Ran) -> tuple[Fate, str]:
     """What a stage of the proof says: it ends with 1 where it has found something."""
     if ran.code == 0:
         return Fate.SURVIVED, ""

@@ -10,10 +10,10 @@ from fcs.domain import settings
 from proof.ledger import ROOT
 from proof.mutants import command, page
 from proof.mutants.mutant import LETTERS, PATCHES, Hunk, Mutant, Unfit, read, read_all
-from proof.mutants.stand import Fate, Stand, Verdict, stand
+from proof.mutants.stand import Fate, Ran, Stand, Verdict, judge, judge_stage, stand
 
 MUTANTS = read_all()
-QUICK = ("attempts-without-end", "begin-any-process")
+QUICK = ("attempts-without-end", "progress-of-any-run")
 """One of the domain, and one of the database."""
 
 
@@ -149,7 +149,34 @@ def test_what_breaks_nothing_survives(place: Stand) -> None:
 
 def test_what_cannot_be_run_at_all_is_no_catch(place: Stand) -> None:
     assert place.try_out(change(DOCSTRING, "(")).fate is Fate.BROKEN
-    assert place.try_out(change(DOCSTRING, "nowhere")).fate is Fate.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "fate"),
+    [
+        (1, "FAILED tests/x.py::test_a[b - c] - AssertionError: no", Fate.CAUGHT),
+        (1, "FAILED tests/x.py::test_a - psycopg.errors.CheckViolation: no", Fate.CAUGHT),
+        (1, "FAILED tests/x.py::test_a - psycopg.errors.SyntaxError: no", Fate.BROKEN),
+        (1, "FAILED tests/x.py::test_a - psycopg.errors.UndefinedColumn: no", Fate.BROKEN),
+        (1, "FAILED tests/x.py::test_a - NameError: no", Fate.BROKEN),
+        (1, "ERROR tests/x.py::test_a - AssertionError: no", Fate.BROKEN),
+        (1, "nothing of tests", Fate.BROKEN),
+        (2, "FAILED tests/x.py::test_a - AssertionError: no", Fate.BROKEN),
+        (5, "no tests ran", Fate.BROKEN),
+        (None, "", Fate.BROKEN),
+        (0, "", Fate.SURVIVED),
+    ],
+)
+def test_only_a_test_that_fails_catches(code: int | None, told: str, fate: Fate) -> None:
+    assert judge(Ran(code, f"=== short test summary info ===\n{told}\n", 1.0))[0] is fate
+
+
+def test_a_stage_of_the_proof_catches_by_its_exit_code() -> None:
+    assert judge_stage(Ran(1, "sim: 1 violations", 1.0)) == (Fate.CAUGHT, "sim: 1 violations")
+    assert judge_stage(Ran(0, "sim: 0 violations", 1.0))[0] is Fate.SURVIVED
+    assert judge_stage(Ran(2, "usage", 1.0))[0] is Fate.BROKEN
+    crashed = "Traceback (most recent call last):\nKeyError"
+    assert judge_stage(Ran(1, crashed, 1.0))[0] is Fate.BROKEN
 
 
 def test_tests_that_fail_anyway_catch_nothing(place: Stand) -> None:
