@@ -20,7 +20,7 @@ from fcs.domain.facts import Assignment, Waiting
 from fcs.domain.task import AttemptOutcome, Status
 from proof.machine.model import Begin
 from proof.machine.people import Fetched, Process
-from proof.machine.world import SLOTS, World
+from proof.machine.world import SLOTS, Message, World
 
 FETCH_MAX: Final = 100
 
@@ -61,7 +61,7 @@ async def take_back(world: World, n: int, *, is_late: bool) -> None:
     task = world.model.tasks[n]
     assert task.incarnation is not None
     stale = task.incarnation, task.dispatch_no
-    await world.post(partial(_take_back, world, n, *stale), is_late=is_late)
+    await world.post(Message(n, partial(_take_back, world, n, *stale)), is_late=is_late)
 
 
 async def _take_back(world: World, n: int, process: int, dispatch_no: int) -> None:
@@ -82,7 +82,7 @@ async def begin(
     process.asked[run] = fetched
     world.ledger.owners[run] = process.incarnation, n
     asked = Begin(process.incarnation, n, fetched.dispatch_no, run)
-    world.mail.append(partial(_begin, world, process, asked, is_heard=True))
+    world.mail.append(Message(n, partial(_begin, world, process, asked, is_heard=True)))
     if not is_late:
         await _begin(world, process, asked, is_heard=is_heard)
 
@@ -111,7 +111,7 @@ async def end(world: World, process: Process, run: int, status: Status, *, is_la
     n = process.bodies.pop(run).task
     if status is Status.SUCCEEDED:
         world.ledger.returned.add(run)
-    await world.post(partial(_end, world, n, run, status), is_late=is_late)
+    await world.post(Message(n, partial(_end, world, n, run, status)), is_late=is_late)
 
 
 async def _end(world: World, n: int, run: int, status: Status) -> None:
@@ -128,7 +128,9 @@ async def retry(
 ) -> None:
     """A run that failed, or one that shall not count; whoever may not run again ends with it."""
     n = process.bodies.pop(run).task
-    await world.post(partial(_retry, world, n, run, delay, counts=counts), is_late=is_late)
+    await world.post(
+        Message(n, partial(_retry, world, n, run, delay, counts=counts)), is_late=is_late
+    )
 
 
 async def _retry(world: World, n: int, run: int, delay: float, *, counts: bool) -> None:
@@ -149,7 +151,7 @@ async def _retry(world: World, n: int, run: int, delay: float, *, counts: bool) 
 async def release(world: World, process: Process, run: int, *, is_late: bool) -> None:
     """The body will not start: the attempt does not count."""
     n = process.begun.pop(run).task
-    await world.post(partial(_release, world, n, run), is_late=is_late)
+    await world.post(Message(n, partial(_release, world, n, run)), is_late=is_late)
 
 
 async def _release(world: World, n: int, run: int) -> None:
@@ -161,7 +163,7 @@ async def _release(world: World, n: int, run: int) -> None:
 
 async def hand_back(world: World, process: Process, n: int, *, is_late: bool) -> None:
     no = process.held.pop(n).dispatch_no
-    await world.post(partial(_hand_back, world, process, n, no), is_late=is_late)
+    await world.post(Message(n, partial(_hand_back, world, process, n, no)), is_late=is_late)
 
 
 async def _hand_back(world: World, process: Process, n: int, dispatch_no: int) -> None:
@@ -175,7 +177,7 @@ async def _hand_back(world: World, process: Process, n: int, dispatch_no: int) -
 async def refuse(world: World, process: Process, n: int, *, is_late: bool) -> None:
     """Its arguments cannot be read."""
     no = process.held.pop(n).dispatch_no
-    await world.post(partial(_refuse, world, process, n, no), is_late=is_late)
+    await world.post(Message(n, partial(_refuse, world, process, n, no)), is_late=is_late)
 
 
 async def _refuse(world: World, process: Process, n: int, dispatch_no: int) -> None:
@@ -192,3 +194,13 @@ def _if(is_so: bool, n: int) -> set[Any]:
 
 def _agree(statement: str, answer: object, wanted: object) -> None:
     assert answer == wanted, f"{statement} answers {answer}, and ought to answer {wanted}"
+
+
+async def go_round(world: World, n: int) -> None:
+    """Taken back in time, and handed to the same process once more."""
+    number = world.model.tasks[n].incarnation
+    assert number is not None
+    await take_back(world, n, is_late=False)
+    await dispatch(world, [n], number, None)
+    if (process := world.process(number)).takes_up:
+        await fetch(world, process)

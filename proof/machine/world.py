@@ -6,7 +6,7 @@ each statement the tables are compared with the model, and looked at by themselv
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.database.scene import NOON, incarnation, registration, worker_id
 
@@ -17,7 +17,13 @@ from proof.machine.model import Model, Worker
 from proof.machine.people import Ledger, Process
 from proof.machine.rows import Rows, TaskRow, WorkerRow, look
 
-Message = Callable[[], Awaitable[None]]
+
+class Message(NamedTuple):
+    """Something that was said about a task, and may arrive once more."""
+
+    task: int
+    send: Callable[[], Awaitable[None]]
+
 
 SLOTS: Final = 2
 _MOVES: Final = {(move.statement, move.before, move.after) for move in MOVES}
@@ -61,7 +67,12 @@ class World:
         """Send a message, or leave it under way: either way it may arrive once more."""
         self.mail.append(message)
         if not is_late:
-            await message()
+            await message.send()
+
+    def about(self, *statuses: Status) -> list[Message]:
+        """What was said about tasks that are in one of these statuses by now."""
+        now = {n: task.status for n, task in self.model.tasks.items()}
+        return [message for message in self.mail if now.get(message.task) in statuses]
 
     # Processes
 
