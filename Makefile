@@ -16,6 +16,11 @@ test: ## the whole suite, but for the long forms of some proofs
 nightly: ## all stages of the proof in their long forms, into TRUST.md; goes on where it was ended
 	@$(env) "$$python" -m proof nightly && "$$python" -m proof trust
 
+STAGES = model interleavings machine fences sim twin fuzz mutants torture
+
+$(STAGES): ## one stage of the proof; sim takes SEED=n, torture and fuzz SEED=n MINUTES=n
+	@$(env) "$$python" -m proof $@ $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
 test-pooled: ## the parts and whole processes through a pooler of transactions
 	@$(env) FCS_TEST_POOLER=1 "$$python" -m pytest -n 4 --dist loadgroup -m "not nightly and not direct" \
 		tests/parts tests/system
@@ -30,4 +35,4 @@ growth: env = python=$$(sh tools/environment.sh up,dev,bench) && PATH="$$(dirnam
 growth: ## how cost grows with tasks, workers, backlog and payload, with plots
 	@$(env) "$$python" -m bench growth
 
-.PHONY: check lint fix test nightly test-pooled docs bench growth
+.PHONY: check lint fix test nightly test-pooled docs bench growth $(STAGES)

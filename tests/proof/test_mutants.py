@@ -122,11 +122,12 @@ def place() -> Iterator[Stand]:
         yield place
 
 
-def test_guards_that_are_taken_out_are_missed(place: Stand) -> None:
-    verdicts = [place.try_out(MUTANTS[name]) for name in QUICK]
+@pytest.mark.parametrize("name", [QUICK[0], pytest.param(QUICK[1], marks=pytest.mark.nightly)])
+def test_a_guard_that_is_taken_out_is_missed(place: Stand, name: str) -> None:
+    verdict = place.try_out(MUTANTS[name])
 
-    assert [verdict.fate for verdict in verdicts] == [Fate.CAUGHT] * len(QUICK)
-    assert all("::test_" in verdict.by for verdict in verdicts)
+    assert verdict.fate is Fate.CAUGHT
+    assert "::test_" in verdict.by
 
 
 def change(was: str, now: str, stage: str = "pytest tests/domain/test_settings.py") -> Mutant:
@@ -137,6 +138,7 @@ def change(was: str, now: str, stage: str = "pytest tests/domain/test_settings.p
 DOCSTRING = '"""How a node behaves: one frozen record, its relations checked where they live."""'
 
 
+@pytest.mark.nightly
 def test_what_breaks_nothing_survives(place: Stand) -> None:
     verdict = place.try_out(change(DOCSTRING, '"""Something else."""'))
 
@@ -147,6 +149,7 @@ def test_what_breaks_nothing_survives(place: Stand) -> None:
     )
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_run_at_all_is_no_catch(place: Stand) -> None:
     assert place.try_out(change(DOCSTRING, "(")).fate is Fate.BROKEN
 
