@@ -23,6 +23,9 @@ MEASURES = [
     *modes.MEASURES[-1:],
 ]
 
+QUICK = {"drain", "enqueue", "idle", "imports"}
+"""The others take a minute of both cores together."""
+
 pooler = pytest.mark.skipif(BINARY is None, reason="there is no pgbouncer on this machine")
 
 
@@ -32,7 +35,13 @@ def left_behind() -> list[Path]:
 
 @pytest.mark.parametrize(
     "take",
-    [*MEASURES, *(pytest.param(take, marks=pooler) for take in pooled.BAR.measures)],
+    [
+        *(
+            pytest.param(take, marks=() if take.__name__ in QUICK else pytest.mark.nightly)
+            for take in MEASURES
+        ),
+        *(pytest.param(take, marks=(pooler, pytest.mark.nightly)) for take in pooled.BAR.measures),
+    ],
     ids=lambda take: take.__name__,
 )
 async def test_a_measure_yields_what_it_measured_and_cleans_up(take: Measure) -> None:

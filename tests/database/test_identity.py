@@ -224,7 +224,7 @@ async def test_any_other_does_not(home: Connection, claim: str) -> None:
 
 
 async def test_whether_it_was_that_standby_has_to_be_readable(
-    home: Connection, modest_role: str
+    modest_role: str, home: Connection
 ) -> None:
     """F-79: in doubt it holds, and says what would help."""
     await change(home, f"{COPIES['promoted']}, {STALE}, standbys = '{UNNAMED}'")
