@@ -15,6 +15,9 @@ STAGES: Final[Mapping[str, Stage]] = {
     "interleavings": Stage(
         "proof.interleavings.command:main", "transactions of all kinds in every order that matters"
     ),
+    "machine": Stage(
+        "proof.machine.command:main", "what parts may do, at random, beside a small model"
+    ),
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
