@@ -18,6 +18,7 @@ STAGES: Final[Mapping[str, Stage]] = {
     "machine": Stage(
         "proof.machine.command:main", "what parts may do, at random, beside a small model"
     ),
+    "fences": Stage("proof.fencing:main", "what is noticed when the SQL compares or locks less"),
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
