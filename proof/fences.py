@@ -17,6 +17,8 @@ class Fence(NamedTuple):
     text: str
     """Of the statement; any white space is like any other."""
     instead: str = ""
+    spare: str = ""
+    """Why nobody need notice, if something else compares as much."""
 
     def __str__(self) -> str:
         return f"{self.statement}: {self.what}"
@@ -69,7 +71,13 @@ _OF_A_RUN: Final = {
 
 FENCES: Final[tuple[Fence, ...]] = (
     *(
-        Fence(statement, what, text, "true or" if text.endswith("or") else "")
+        Fence(
+            statement,
+            what,
+            text,
+            "true or" if text.endswith("or") else "",
+            "the number of a dispatch is never given twice" if what == "incarnation" else "",
+        )
         for statement, texts in _OF_A_DISPATCH.items()
         for what, text in zip(("incarnation", "dispatch_no", "status"), texts, strict=True)
     ),
@@ -82,14 +90,15 @@ FENCES: Final[tuple[Fence, ...]] = (
     Fence("runs.retry", "max_attempts",
           "and tasks.attempt < tasks.max_attempts + ended.more_attempts"),
     Fence("runs.retry", "cancel_requested_at", "and tasks.cancel_requested_at is null"),
-    Fence("tasks.dispatch", "status", "and tasks.status = 'pending'"),
+    Fence("tasks.dispatch", "status", "and tasks.status = 'pending'",
+          spare="only what is pending has a due_at"),
     Fence("tasks.dispatch", "due_at", "and coalesce(tasks.due_at, 'infinity') <= now"),
     Fence("tasks.dispatch", "state of the worker", "and workers.state = 'live'"),
     Fence("tasks.dispatch", "term",
           "(%(term)s::bigint is null or office.is_ours)",
           "(true or %(term)s::bigint is null)"),
     Fence("tasks.dispatch", "lock of the term", "where term = %(term)s for share",
-          "where term = %(term)s"),
+          "where term = %(term)s", spare="it is for what the next leader reads, not for rows"),
     Fence("tasks.dispatch", "lock of the worker", "for no key update of workers"),
     Fence("tasks.take_back", "lock of the worker", "for no key update"),
     Fence("tasks.cancel", "status", "and found.status in ('pending', 'dispatched')"),

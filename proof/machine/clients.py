@@ -15,7 +15,7 @@ from fcs.domain.ids import NodeId
 from fcs.domain.retention import Stretch
 from fcs.domain.task import FINAL, NewTask, OnInterrupt, Status, WhenNeedsFail
 from fcs.domain.topology import Part
-from proof.machine.model import PRUNE_AFTER, Task
+from proof.machine.model import PRUNE_AFTER, Task, moment
 from proof.machine.world import World
 
 LEASE: Final = 5.0
@@ -34,7 +34,7 @@ async def create(
     needs_may_fail: bool = False,
 ) -> None:
     n, now = world.number(), world.model.now
-    scheduled_at = None if wait is None else now + wait
+    scheduled_at = None if wait is None else moment(now + wait)
     if scheduled_at is not None:
         world.scheduled[n] = scheduled_at
     asked = new(
@@ -89,7 +89,7 @@ async def settle(world: World) -> None:
 
 
 async def prune(world: World) -> None:
-    before = NOON + timedelta(seconds=world.model.now - PRUNE_AFTER)
+    before = NOON + timedelta(seconds=moment(world.model.now - PRUNE_AFTER))
     ripe: dict[Status, Any] = dict.fromkeys(FINAL, before)
     pruned = await retention.prune(world.db, _EVERYTHING, ripe)
     assert sum(pruned.values()) == len(world.model.prune())

@@ -11,6 +11,11 @@ from fcs.domain.task import FINAL, Status
 PRUNE_AFTER: Final = 30.0
 
 
+def moment(seconds: float) -> float:
+    """As Postgres keeps it: to the microsecond."""
+    return round(seconds, 6)
+
+
 @dataclass
 class Task:
     """What the row of a task ought to say."""
@@ -39,7 +44,7 @@ class Task:
         return max(self.created_at, self.scheduled_at or self.created_at)
 
     def wait(self, due_at: float) -> None:
-        self.status, self.due_at, self.due_at_least = Status.PENDING, due_at, None
+        self.status, self.due_at, self.due_at_least = Status.PENDING, moment(due_at), None
         self.incarnation = self.run = None
 
     def end(self, status: Status, now: float) -> None:
@@ -173,7 +178,7 @@ class Model:
             n
             for n, task in self.tasks.items()
             if task.status in FINAL
-            and task.ended_at < self.now - PRUNE_AFTER
+            and task.ended_at < moment(self.now - PRUNE_AFTER)
             and not any(n in other.needs for other in self.tasks.values())
         ]
         for n in ripe:
@@ -181,16 +186,15 @@ class Model:
         return ripe
 
     def bid(self, node: str, term: int, lease: float) -> bool:
-        is_taken = self.leader not in (None, node) and self.lease_ends_at > self.now
-        if term != self.term + 1 or is_taken:
+        if term != self.term + 1 or (self.leader is not None and self.lease_ends_at > self.now):
             return False
-        self.term, self.leader, self.lease_ends_at = term, node, self.now + lease
+        self.term, self.leader, self.lease_ends_at = term, node, moment(self.now + lease)
         return True
 
     def renew(self, node: str, term: int, lease: float) -> bool:
         if (node, term) != (self.leader, self.term):
             return False
-        self.lease_ends_at = self.now + lease
+        self.lease_ends_at = moment(self.now + lease)
         return True
 
     def resign(self, node: str, term: int) -> None:

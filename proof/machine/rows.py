@@ -7,6 +7,7 @@ from tests.database.scene import NOON, incarnation, run_id, task_id
 
 from fcs.database.connect import Connection
 from fcs.domain.task import Status
+from proof.machine.model import moment
 
 _LOOK: Final = """
 select json_build_object(
@@ -69,7 +70,7 @@ async def look(db: Connection) -> Rows:
             attempt,
             max_attempts,
             _number(run, _RUN),
-            None if due_at is None else round(due_at - _NOON, 6),
+            None if due_at is None else moment(due_at - _NOON),
             is_unwanted,
         )
         for id, status, held_by, dispatch_no, attempt, max_attempts, run, due_at, is_unwanted in (

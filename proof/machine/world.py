@@ -13,7 +13,7 @@ from tests.database.scene import NOON, incarnation, registration, worker_id
 from fcs.database import tasks, workers
 from fcs.database.connect import Connection
 from fcs.domain.task import MOVES, NewTask, Status
-from proof.machine.model import Model, Worker
+from proof.machine.model import Model, Worker, moment
 from proof.machine.people import Ledger, Process
 from proof.machine.rows import Rows, TaskRow, WorkerRow, look
 
@@ -59,9 +59,9 @@ class World:
         return next(one for one in self.processes if one.incarnation == number)
 
     async def set_clock(self, now: float) -> None:
-        self.model.now = now
-        moment = (NOON + timedelta(seconds=now)).isoformat()
-        await self.db.execute("select set_config('fcs.now', %s, true)", [moment])
+        self.model.now = moment(now)
+        shown = (NOON + timedelta(seconds=self.model.now)).isoformat()
+        await self.db.execute("select set_config('fcs.now', %s, true)", [shown])
 
     async def post(self, message: Message, *, is_late: bool) -> None:
         """Send a message, or leave it under way: either way it may arrive once more."""
@@ -224,7 +224,7 @@ class World:
             row = rows.tasks[n]
             if task.due_at_least is not None and row.due_at is not None:
                 assert task.due_at is not None
-                assert task.due_at_least <= row.due_at <= task.due_at
+                assert moment(task.due_at_least) <= row.due_at <= task.due_at
                 task.due_at, task.due_at_least = row.due_at, None
             wanted = TaskRow(
                 task.status,
