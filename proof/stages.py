@@ -20,6 +20,9 @@ STAGES: Final[Mapping[str, Stage]] = {
         "proof.machine.command:main", "what parts may do, at random, beside a small model"
     ),
     "fences": Stage("proof.fencing:main", "what is noticed when the SQL compares or locks less"),
+    "sim": Stage("proof.sim.main:main", "clusters under virtual clocks, with seeded faults"),
+    "twin": Stage("proof.sim.twin:main", "the database of `sim` beside a real one, step by step"),
+    "mutants": Stage("proof.mutants.command:main", "guards taken out, each missed by some test"),
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "fuzz": Stage("proof.fuzz.main:main", "strangers at every door, well-meaning and hostile"),

@@ -186,7 +186,8 @@ class Model:
         return ripe
 
     def bid(self, node: str, term: int, lease: float) -> bool:
-        if term != self.term + 1 or (self.leader is not None and self.lease_ends_at > self.now):
+        is_taken = self.leader not in (None, node) and self.lease_ends_at > self.now
+        if term != self.term + 1 or is_taken:
             return False
         self.term, self.leader, self.lease_ends_at = term, node, moment(self.now + lease)
         return True
