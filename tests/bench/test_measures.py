@@ -17,7 +17,7 @@ from bench.stage import Stage, open_stage
 
 pytestmark = pytest.mark.slow
 
-MEASURES = [
+MEASURES: list[Measure] = [
     *run.measures_of([*ALL, footprint.BAR, growth.BAR]),
     weather.KINDS[-1],
     *modes.MEASURES[-1:],
