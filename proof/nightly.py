@@ -37,6 +37,7 @@ def minutes(count: float) -> Arguments:
 
 
 LONG: Final[Mapping[str, Arguments]] = {
+    "model": lambda _: ["--long"],
     "suite": lambda _: [],
     "pooled": lambda _: [],
     "soak": lambda _: [],

@@ -12,6 +12,7 @@ class Stage(NamedTuple):
 
 
 STAGES: Final[Mapping[str, Stage]] = {
+    "model": Stage("proof.model.command:main", "every state of small clusters, and of mistakes"),
     "suite": Stage("proof.suite:main", "the tests in their long forms"),
     "pooled": Stage("proof.suite:pooled", "parts and processes through a pooler of transactions"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
