@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 import psycopg
 import pytest
 from tests.conftest import Server, fresh_database
-from tests.database.scene import NOON, freeze
+from tests.database.scene import NOON, Ears, freeze, listen
 from tests.pooler import around
 
+from fcs.database import sleep
 from fcs.database.connect import Connection, connect
+from fcs.domain.hints import SUPERVISOR_CHANNEL
 
 TABLES = (
     "tasks",
@@ -70,6 +72,20 @@ async def clean(clean_url: str) -> AsyncIterator[Connection]:
     """A connection on empty tables, where each statement commits."""
     async with await connect(clean_url, part="test") as db:
         yield db
+
+
+@pytest.fixture
+async def ears(clean: Connection) -> Ears:
+    """Somebody who hears what a supervisor would."""
+    return await listen(clean, [SUPERVISOR_CHANNEL])
+
+
+@pytest.fixture
+async def sleeper(clean_url: str) -> AsyncIterator[Connection]:
+    """Another connection, on which a supervisor sleeps."""
+    async with await connect(clean_url, part="test") as sleeper:
+        assert await sleep.fall_asleep(sleeper)
+        yield sleeper
 
 
 @pytest.fixture

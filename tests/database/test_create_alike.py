@@ -1,18 +1,16 @@
 """Many tasks that are alike: another statement, and the same rows, answers and hints."""
 
 import itertools
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
-from tests.database.scene import NOON, SECOND, Ears, listen, new, row, rows, task_id
+from tests.database.scene import NOON, SECOND, Ears, new, row, rows, task_id
 
 from fcs.database import creation, parts, sleep, tasks
-from fcs.database.connect import Connection, connect
+from fcs.database.connect import Connection
 from fcs.database.creation import ALIKE_MIN
-from fcs.domain.hints import SUPERVISOR_CHANNEL
 from fcs.domain.task import OnInterrupt
 
 CHOICES: dict[str, list[Any]] = {
@@ -107,19 +105,6 @@ async def test_without_an_event_loop_it_is_the_same(clean_url: str) -> None:
     with psycopg.connect(clean_url, autocommit=True) as db:
         assert creation.create_alike_sync(db, [new(1), new(2)]) == 2
         assert creation.create_alike_sync(db, [new(1), new(3)]) == 1
-
-
-@pytest.fixture
-async def ears(clean: Connection) -> Ears:
-    return await listen(clean, [SUPERVISOR_CHANNEL])
-
-
-@pytest.fixture
-async def sleeper(clean_url: str) -> AsyncIterator[Connection]:
-    """Another connection, on which a supervisor sleeps."""
-    async with await connect(clean_url, part="test") as sleeper:
-        assert await sleep.fall_asleep(sleeper)
-        yield sleeper
 
 
 async def test_who_sleeps_is_rung_and_who_is_awake_is_not(

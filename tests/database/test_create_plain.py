@@ -1,15 +1,12 @@
 """One task as most are: a statement of its own, and the same row, answers and hints."""
 
-from collections.abc import AsyncIterator
-
 import psycopg
 import pytest
-from tests.database.scene import NOON, SECOND, Ears, listen, new, row, rows, task_id
+from tests.database.scene import NOON, SECOND, Ears, new, row, rows, task_id
 from tests.database.test_create_alike import ARGS
 
 from fcs.database import creation, sleep, tasks
-from fcs.database.connect import Connection, connect
-from fcs.domain.hints import SUPERVISOR_CHANNEL
+from fcs.database.connect import Connection
 
 
 @pytest.mark.parametrize("args", ARGS)
@@ -60,19 +57,6 @@ def test_only_a_lone_task_of_which_nothing_is_chosen_goes_that_way() -> None:
         {"limit_key": "a"},
     ):
         assert not creation.is_plain([new(1, **options)]), options
-
-
-@pytest.fixture
-async def ears(clean: Connection) -> Ears:
-    return await listen(clean, [SUPERVISOR_CHANNEL])
-
-
-@pytest.fixture
-async def sleeper(clean_url: str) -> AsyncIterator[Connection]:
-    """Another connection, on which a supervisor sleeps."""
-    async with await connect(clean_url, part="test") as sleeper:
-        assert await sleep.fall_asleep(sleeper)
-        yield sleeper
 
 
 async def test_who_sleeps_is_rung_and_who_is_awake_is_not(

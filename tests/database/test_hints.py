@@ -1,7 +1,6 @@
 """News rides in the statement that makes it true: who hears of what, in words that fit."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
 
 import pytest
 from tests.database.scene import (
@@ -38,19 +37,6 @@ from fcs.domain.ids import TaskId
 from fcs.domain.task import AttemptOutcome
 
 W, RIVAL = incarnation(7), incarnation(8)
-
-
-@pytest.fixture
-async def ears(clean: Connection) -> Ears:
-    return await listen(clean, [SUPERVISOR_CHANNEL])
-
-
-@pytest.fixture
-async def sleeper(clean_url: str) -> AsyncIterator[Connection]:
-    """Another connection, on which a supervisor sleeps."""
-    async with await connect(clean_url, part="test") as sleeper:
-        assert await sleep.fall_asleep(sleeper)
-        yield sleeper
 
 
 async def test_a_supervisor_that_is_awake_is_not_rung(
