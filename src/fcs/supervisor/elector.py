@@ -142,7 +142,8 @@ class Elector:
             return
         if not self._listens:
             # A look comes next, and sees what nobody has heard so far.
-            await listen(db, CANDIDATES_CHANNEL)
+            with answering_within(self._lease, db):
+                await listen(db, CANDIDATES_CHANNEL)
             self._listens = True
             return
         async for _ in db.notifies(timeout=seconds, stop_after=1):
