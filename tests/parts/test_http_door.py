@@ -187,6 +187,8 @@ async def test_without_a_database_requests_are_told_to_come_again(service: Servi
         service.client.get("/workers"),
         service.client.get("/tasks/205109a7-bcd4-4106-a960-ab45b4c42df8"),
     )
+    # Whether the task was created is not known: the hint says how not to create it twice.
+    assert "Idempotency-Key" in answers[0].json()["hint"]
     for answer in answers:
         assert_problem(answer, 503, "database_unavailable")
         assert answer.headers["retry-after"] == "1"

@@ -27,6 +27,13 @@ _LINES = 3
 _PATIENCE = 2.0
 _ANSWER_MAX = 10.0
 
+AGAIN = "Try again in a while."
+IN_DOUBT = "It is not known whether the task was created."
+LOOK_FIRST = (
+    "With an Idempotency-Key the same request can be sent again until it is answered; without one,"
+    " look first whether the task is there:  GET /tasks"
+)
+
 T = TypeVar("T")
 
 
@@ -47,7 +54,7 @@ class Store:
         try:
             return await self._writer.create(new)
         except Exception as error:
-            raise _translated(error, "It is not known whether the task was created.") from error
+            raise _translated(error, IN_DOUBT, LOOK_FIRST) from error
 
     async def find_task(self, id: UUID) -> TaskView | None:
         return await self.ask(lambda db: insights.find_task(db, id))
@@ -114,10 +121,10 @@ class Store:
             raise _translated(error) from error
 
 
-def _translated(error: Exception, doubt: str = "") -> Exception:
+def _translated(
+    error: Exception, doubt: str = "", hint: str = "Try again in a while."
+) -> Exception:
     """Whoever asks over HTTP learns that the database is away, not where it is."""
     if not is_passing(error):
         return error
-    return DatabaseUnavailable(
-        f"The database did not answer. {doubt}".rstrip(), hint="Try again in a while."
-    )
+    return DatabaseUnavailable(f"The database did not answer. {doubt}".rstrip(), hint=hint)
