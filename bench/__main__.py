@@ -8,7 +8,7 @@ python -m bench modes              the three topologies side by side
 python -m bench growth             how cost grows, with plots (needs the extra `bench`)
 python -m bench strategies         who gets a task, in virtual time; into docs/explanation
 python -m bench failover           what failovers lose and how long they take; into docs/explanation
-python -m bench leaders            how long nobody hands anything out when a leader ends; an hour
+python -m bench leaders            how long nobody hands out when a leader ends; half an hour
 python -m bench pooled             what a pooler of transactions costs; into docs/guide
 python -m bench publish            the last runs, into README and docs/explanation
 """

@@ -24,8 +24,8 @@ class Fence(NamedTuple):
         return f"{self.statement}: {self.what}"
 
     @contextmanager
-    def taken_out(self) -> Iterator[None]:
-        """The statement does without it while the block runs."""
+    def taken_out(self) -> Iterator[str]:
+        """The statement does without it while the block runs; yields what is left of it."""
         module, _, name = self.statement.partition(".")
         statements: dict[str, Any] = vars(import_module(f"fcs.database.{module}"))["_SQL"]
         whole = statements[name]
@@ -34,7 +34,7 @@ class Fence(NamedTuple):
         assert count == 1, f"{self}: found {count} times"
         statements[name] = without
         try:
-            yield
+            yield without
         finally:
             statements[name] = whole
 
@@ -66,7 +66,10 @@ _OF_A_RUN: Final = {
     "runs.succeed": ("and tasks.run_id = ended.run_id", "and tasks.status = 'running'"),
     "runs.finish": ("and tasks.run_id = ended.run_id", "and tasks.status = 'running'"),
     "runs.retry": ("and tasks.run_id = ended.run_id", "and tasks.status = 'running'"),
-    "runs.release": ("and tasks.run_id = wanted.run_id", "and tasks.status = 'running'"),
+    "runs.release": (
+        "and tasks.run_id is not distinct from wanted.run_id",
+        "and tasks.status = 'running'",
+    ),
 }
 
 FENCES: Final[tuple[Fence, ...]] = (
@@ -122,7 +125,7 @@ FENCES: Final[tuple[Fence, ...]] = (
     Fence("retention.prune", "needs",
           "and not exists (select from fcs.dependencies where needs_id = tasks.id and is_open)"),
     Fence("leadership.bid", "term", "leadership.term = %(term)s - 1 and"),
-    Fence("leadership.bid", "vacancy", "node is null or expires_at <= fcs.now()", "true"),
+    Fence("leadership.bid", "vacancy", "or expires_at <= fcs.now()", "or true"),
     Fence("leadership.resign", "term", "where term = %(term)s and", "where"),
     Fence("cluster.hold", "lock", "for update"),
     Fence("queues.set_limits", "lock of the mode", "for share of cluster"),

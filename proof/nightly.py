@@ -17,7 +17,6 @@ from typing import Final
 from bench.machine import this_machine
 from proof import ledger
 from proof.ledger import ROOT, Run
-from proof.stages import STAGES
 from proof.summary import Summary
 
 FOLDER: Final = ROOT / ".nightly"
@@ -119,6 +118,3 @@ def on_machine() -> str:
     """What it was carried out on, in a few words."""
     machine = this_machine()
     return f"{machine.cores} cores, {machine.memory_gib:g} GiB, Postgres {machine.postgres}"
-
-
-assert LONG.keys() <= STAGES.keys(), "a stage of the night is a stage"

@@ -71,7 +71,7 @@ class Theatre:
                 tally.faults.append(f"{play} where the default is {level}\n    {fault}")
 
     async def judge(
-        self, play: Play, under: AbstractContextManager[None] | None = None
+        self, play: Play, under: AbstractContextManager[object] | None = None
     ) -> tuple[Played, str | None]:
         """What came of a play, and what is wrong with that. `under` holds for the play alone, and
         not for the rehearsals that it is held against."""
