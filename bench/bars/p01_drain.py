@@ -29,6 +29,7 @@ async def drain(stage: Stage) -> AsyncIterator[Sample]:
     yield Sample(DRAIN, "/s", rate)
     for role, seconds in account.cpu.items():
         yield Sample(f"drain, CPU of the {role}", "µs/task", seconds / tasks(stage) * 1e6)
+    yield Sample("drain, cores in use", "cores", sum(account.cpu.values()) * rate / tasks(stage))
     yield Sample("drain, WAL", "B/task", account.written.wal_bytes / tasks(stage))
     yield Sample("drain, commits", "/task", account.written.transactions / tasks(stage))
 
@@ -59,5 +60,6 @@ BAR = Bar(
         Reported("drain, CPU of the worker"),
         Reported("drain, CPU of the supervisor"),
         Reported("drain, CPU of the server"),
+        Reported("drain, cores in use"),
     ],
 )

@@ -1,7 +1,7 @@
 """The cost of a statement depends on what it touches, and not on how much the table holds.
 
-200,000 rows, a few of them pending, and a table that is young. The plans are the generic ones that a
-long-lived connection settles on, before and after the first statistics.
+200,000 rows, a few of them pending, and a table that is young. The plans are the generic ones that
+a long-lived connection settles on, before and after the first statistics.
 """
 
 import json
