@@ -15,6 +15,8 @@ from proof.summary import Summary
 
 ROOT: Final = Path(__file__).parents[1]
 LEDGER: Final = ROOT / "proof" / "ledger.jsonl"
+PROVEN: Final = ("src", "proof", ":(exclude)proof/ledger.jsonl")
+"""What a run says something about, and what it depends on, as git names it."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +42,18 @@ def append(run: Run, file: Path = LEDGER) -> None:
         ledger.write(msgspec.json.encode(run) + b"\n")
 
 
-def version() -> str:
-    """The commit that is checked out, and whether anything was changed since."""
+def version(root: Path = ROOT) -> str:
+    """The last commit that changed the product or its proof, and whether anything was since.
+
+    Pages may change while a night goes on, and the ledger itself does.
+    """
+    last = _git(root, "log", "-1", "--format=%h", "--abbrev=10", "--", *PROVEN)
+    changed = _git(root, "status", "--porcelain", "--", *PROVEN)
+    return f"{last}-dirty" if changed else last or "unknown"
+
+
+def _git(root: Path, *words: str) -> str:
     said = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return said.stdout.strip() or "unknown"
+        ["git", *words], cwd=root, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    return said.stdout.strip()
