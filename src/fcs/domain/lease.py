@@ -95,8 +95,11 @@ class LeaseWatch:
         """
         absent = 0.0 if self._looked_at is None else at - self._looked_at
         if absent > 2 * self._survey_interval:
+            uncounted = absent - self._survey_interval
             for seen in self._sightings.values():
-                seen.since += absent - self._survey_interval
+                seen.since += uncounted
+            if self._brake_until is not None:
+                self._brake_until += uncounted
         self._looked_at = at
 
     def _is_silent(self, seen: _Sighting, at: float) -> bool:
