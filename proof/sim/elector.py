@@ -7,11 +7,13 @@ from fcs.domain.backoff import full_jitter
 from fcs.domain.errors import LeadershipLost
 from fcs.domain.ids import NodeId
 from fcs.domain.leadership import Act, Leadership
+from fcs.domain.lease import LeaseWatch
 from fcs.domain.topology import Mode, Part, is_candidate
 from fcs.supervisor.elector import ASIDE_INTERVAL, MARGIN_SHARE, RESIGN_PATIENCE
 from fcs.supervisor.office import ModeChanged, Office, Term
 from proof.sim import server as servers
 from proof.sim.database import leadership as rows
+from proof.sim.database import workers
 from proof.sim.env import Env
 from proof.sim.kernel import Node, Process, Signal, Sleep, within
 from proof.sim.line import PASSING, Home
@@ -44,10 +46,16 @@ class Elector:
             me.node, lease=self._lease, margin=MARGIN_SHARE * self._lease, rng=env.server.rng
         )
         self._home = Home(env.server)
+        self._lease_watch = self._begin_to_watch()
         self._called = Signal(env.kernel)
+
+    def _begin_to_watch(self) -> LeaseWatch:
+        settings = self._env.settings
+        return LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
 
     async def stand(self) -> None:
         """Stand by, bid and lead until something raises."""
+        self._lease_watch = self._begin_to_watch()
         db = self._server.connect(self._node, None)
         db.answer_within = self._lease
         try:
@@ -85,8 +93,16 @@ class Elector:
             await self._supervise(db, self._seat)
         elif is_candidate(self._me.part, seen.mode):
             self._leadership.looked(seen.lease, asked_at=asked_at, answered_at=self._node.at())
+            await self._look_at_beats(db)
         else:
             await self._wait(ASIDE_INTERVAL)
+
+    async def _look_at_beats(self, db: servers.Session) -> None:
+        asked_at = self._node.at()
+        seen = await self._server.send(db, workers.beats)
+        self._lease_watch.stand_by(
+            seen.beats, uptime=seen.uptime, renewed_until=seen.renewed_until, at=asked_at
+        )
 
     async def _bid(self, db: servers.Session, term: int) -> None:
         asked_at = self._node.at()
@@ -101,7 +117,7 @@ class Elector:
         await self._supervise(db, office)
 
     async def _supervise(self, db: servers.Session, office: Office) -> None:
-        session = Session(self._env, self._node, office)
+        session = Session(self._env, self._node, office, self._lease_watch)
         watch = self._node.spawn(self._watch(session))
         try:
             await session.supervise()

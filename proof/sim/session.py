@@ -50,15 +50,16 @@ from proof.sim.seat import Seat
 
 
 class Session:
-    """All that is in memory lives and dies with it. Any trouble with the database raises."""
+    """All that is in memory lives and dies with it, but for the `watch`. Any trouble with the
+    database raises."""
 
-    def __init__(self, env: Env, node: Node, office: Office) -> None:
+    def __init__(self, env: Env, node: Node, office: Office, watch: LeaseWatch) -> None:
         self._env, self._node, self._office = env, node, office
         self._server, self._settings = env.server, env.settings
         settings, at = env.settings, node.at
         self._inbox = Inbox(env.kernel)
         self._supervisor = Supervisor(settings, rng=env.server.rng, share=office.share)
-        self._watch = LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
+        self._watch = watch
         self._clock = DatabaseClock()
         self._known: set[Incarnation] = set()
         self._ours: set[Incarnation] = set()

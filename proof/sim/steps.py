@@ -502,6 +502,7 @@ class Steps:
             ),
             Step("glance", glance.glance, fake_backlog.glance),
             Step("strangers", workers.strangers, fake_workers.strangers),
+            Step("beats", _beats, lambda db: _moves(fake_workers.beats(db))),
             Step(
                 "held_in",
                 lambda db: queues.held_in(db, ["other"]),
@@ -556,6 +557,15 @@ class Steps:
 def _returned(tasks: Sequence[Waiting] | None) -> object:
     """What a reap has returned, but for when it falls due, which is drawn."""
     return None if tasks is None else [(task.id, task.lane) for task in tasks]
+
+
+async def _beats(db: Connection) -> object:
+    return _moves(await workers.beats(db))
+
+
+def _moves(seen: workers.Beats) -> object:
+    """The same of the beats."""
+    return seen.renewed_until, sorted(seen.beats)
 
 
 def _seen(seen: workers.Survey) -> object:

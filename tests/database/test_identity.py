@@ -151,6 +151,21 @@ async def test_who_comes_first_writes_down_where_it_is(db: Connection) -> None:
     assert known["since"] is None
 
 
+async def test_a_promoted_standby_that_knows_of_no_begin_is_put_on_hold(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-79: it may have been cut off before the first one."""
+    monkeypatch.setattr(module, "LOOK_AGAIN", 0.01)
+    await change(db, "made_timeline = made_timeline - 1")
+    waiting = asyncio.create_task(Home(part="test").enter(db))
+
+    assert "nobody has begun anything" in await until_on_hold(db)
+    with pytest.raises(OnHold):
+        await survey(db)
+    await identity.adopt(db, await identity.look(db))
+    await waiting
+
+
 async def test_a_server_that_was_started_anew_is_still_the_same(home: Connection) -> None:
     before = await identity_row(home)
     await change(home, STALE)

@@ -18,7 +18,7 @@ from tests.database.scene import (
 from fcs.database import workers
 from fcs.database.connect import Connection
 from fcs.database.workers import Beaten, Registered
-from fcs.domain.facts import WorkerState
+from fcs.domain.facts import Beat, WorkerState
 from fcs.domain.topology import Mode
 
 W, NEXT = incarnation(7), incarnation(77)
@@ -200,6 +200,29 @@ async def test_the_clock_is_the_database_s(db: Connection) -> None:
         db, "select extract(epoch from clock_timestamp() - pg_postmaster_start_time()) as seconds"
     )
     assert 0 < clocks.uptime <= age["seconds"]
+
+
+async def test_who_stands_by_sees_the_beats_of_those_who_are_there(db: Connection) -> None:
+    await add_workers(db, 7, 8, 9)
+    await workers.beat(db, W, report_no=0, slots_busy=0, tasks_taken=0)
+    await workers.drain(db, incarnation(8))
+    await workers.end_worker(db, incarnation(9), state="gone")
+    await freeze(db, NOON + 2 * SECOND)
+
+    seen = await workers.beats(db)
+
+    assert sorted(seen.beats) == [Beat(W, 1, 2.0), Beat(incarnation(8), 0, 2.0)]
+    assert 0 < seen.uptime <= (await workers.survey(db)).uptime
+
+
+async def test_who_stands_by_sees_without_any_worker_until_when_the_leader_leads(
+    db: Connection,
+) -> None:
+    await db.execute("update fcs.leadership set expires_at = fcs.now() + interval '3 s'")
+
+    seen = await workers.beats(db)
+
+    assert (seen.renewed_until, seen.beats) == (NOON + 3 * SECOND, [])
 
 
 async def test_rows_of_the_ended_are_forgotten_after_a_while(db: Connection) -> None:

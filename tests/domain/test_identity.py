@@ -8,6 +8,7 @@ from fcs.domain.identity import (
     TRUSTED_FOR,
     Claim,
     Fate,
+    Origin,
     Place,
     Verdict,
     awaits_adoption,
@@ -20,12 +21,29 @@ from fcs.domain.task import Status
 
 KNOWN = Place(system=7, database=5, timeline=1)
 PROMOTED = KNOWN._replace(timeline=2)
+COPY_ELSEWHERE = PROMOTED._replace(system=8)
+MADE = Origin(KNOWN.system, KNOWN.timeline)
 NONE = Claim("", 0.0)
 FRESH = Claim("s1", 1.0)
 
 
 def test_where_nothing_is_known_nothing_can_be_forgotten() -> None:
     assert judge(None, KNOWN, NONE, None) == Verdict(is_home=True)
+
+
+@pytest.mark.parametrize(
+    "found", [KNOWN, KNOWN._replace(database=6), KNOWN._replace(system=8), COPY_ELSEWHERE]
+)
+def test_copies_of_a_database_in_which_nothing_ever_began_are_just_databases(found: Place) -> None:
+    assert judge(None, found, NONE, None, origin=MADE) == Verdict(is_home=True)
+
+
+def test_a_promoted_standby_that_knows_of_nobody_may_have_forgotten_the_first_one() -> None:
+    """F-79: it had the tasks, and not that somebody began to run them."""
+    verdict = judge(None, PROMOTED, NONE, None, origin=MADE)
+
+    assert not verdict.is_home
+    assert "timeline 1 is now 2" in verdict.why
 
 
 def test_the_same_place_is_home_whatever_the_standbys() -> None:

@@ -178,6 +178,18 @@ def test_mass_silence_that_ends_within_the_second_lease_kills_nobody() -> None:
     assert cluster.live(100) == []
 
 
+@pytest.mark.parametrize("seconds", [20, 3_600])
+def test_the_brake_waits_longer_by_the_time_in_which_nobody_looked(seconds: float) -> None:
+    """F-41, F-43: it waits for beats, and none could come."""
+    cluster = Cluster(10)
+    cluster.live(10)
+    assert cluster.live(7, quiet=range(10)) == []
+    cluster.at += seconds
+
+    assert cluster.look() == []
+    assert cluster.live(100) == []
+
+
 def test_a_few_deaths_among_many_workers_are_not_braked() -> None:
     cluster = Cluster(10)
     cluster.live(10)

@@ -112,6 +112,29 @@ def test_a_failover_that_lost_the_tail_is_put_on_hold_and_runs_nothing_twice(
         cluster.assert_promise_kept()
 
 
+def test_a_standby_that_has_not_heard_of_the_first_begin_is_put_on_hold(tmp_path: Path) -> None:
+    """F-79: it has the tasks, and nobody had begun any of them when it was cut off."""
+    with Pair(tmp_path / "pair", synchronous=False) as pair:
+        url = pair.url(target_session_attrs="read-write")
+        with Cluster(url, tmp_path, told=pair.url()) as cluster:
+            assert cluster.run("init", "--database", pair.url()).exit_code() == 0
+            cluster.create("nap", TAIL)
+            pair.wait_until_equal()
+            pair.cut_off()
+            cluster.start(workers=1)
+            cluster.wait_for_status("succeeded", *TAIL)
+            for process in cluster.processes:
+                process.kill()
+            pair.lose_primary()
+            pair.promote()
+
+            cluster.supervise()
+            cluster.work()
+            assert "may be lost" in (eventually(lambda: why_on_hold(cluster)) or "")
+            assert_nothing_begins(cluster)
+            assert cluster.ledger.begun() == dict.fromkeys(TAIL, 1)
+
+
 @pytest.mark.parametrize("way", ["base backup", "dump"])
 def test_a_copy_begins_nothing_until_it_is_adopted(
     own_postgres: Postgres, tmp_path: Path, way: str

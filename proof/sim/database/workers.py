@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from fcs.database.runs import Again, Ending
 from fcs.database.tasks import Reaped
-from fcs.database.workers import Beaten, Registered, Registration, Survey, Tenure
+from fcs.database.workers import Beaten, Beats, Registered, Registration, Survey, Tenure
 from fcs.domain.errors import OnHold
-from fcs.domain.facts import WorkerState
+from fcs.domain.facts import Beat, WorkerState
 from fcs.domain.hints import SUPERVISOR_CHANNEL
 from fcs.domain.ids import Incarnation, WorkerId
 from fcs.domain.lease import Suspect
@@ -173,15 +173,33 @@ def survey(db: Transaction, tenure: Tenure | None = None) -> Survey:
         )
     if not db.is_open and "dispatch.hold" not in db.dropped:
         raise OnHold
-    since = db.tables.identity.since or db.world.started_at
     return Survey(
         db.now,
-        (db.now - max(db.world.started_at, since)).total_seconds(),
+        _uptime(db),
         db.tables.mode,
         db.tables.strategy,
         is_renewed,
         [_state_of(row, db) for row in db.tables.workers.values() if row.state in THERE],
     )
+
+
+def beats(db: Transaction) -> Beats:
+    """What somebody who stands by sees of those who beat, and of the one who leads."""
+    there = [row for row in db.tables.workers.values() if row.state in THERE]
+    return Beats(
+        _uptime(db),
+        db.tables.leadership.expires_at,
+        [Beat(row.incarnation, row.beat_no, _silent(row, db)) for row in there],
+    )
+
+
+def _uptime(db: Transaction) -> float:
+    since = db.tables.identity.since or db.world.started_at
+    return (db.now - max(db.world.started_at, since)).total_seconds()
+
+
+def _silent(row: WorkerRow, db: Transaction) -> float:
+    return (db.now - row.beat_at).total_seconds()
 
 
 def _state_of(row: WorkerRow, db: Transaction) -> WorkerState:
@@ -190,7 +208,7 @@ def _state_of(row: WorkerRow, db: Transaction) -> WorkerState:
         row.id,
         row.state,
         row.beat_no,
-        (db.now - row.beat_at).total_seconds(),
+        _silent(row, db),
         row.report_no,
         row.slots_total,
         row.slots_busy,

@@ -131,7 +131,7 @@ def verdict_on(seen: Looked) -> Verdict:
     if seen.on_hold_since is not None:
         return Verdict(is_home=False, why=seen.on_hold_why)
     assert seen.found is not None
-    return judge(seen.known, seen.found, seen.claim, seen.name)
+    return judge(seen.known, seen.found, seen.claim, seen.name, origin=seen.origin)
 
 
 async def hold_on(db: Connection) -> ClusterProblem | None:

@@ -8,7 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from fcs.database.connect import Connection
 from fcs.database.sql import load
-from fcs.domain.identity import BINDS_FOR, Claim, Place
+from fcs.domain.identity import BINDS_FOR, Claim, Origin, Place
 from fcs.domain.ids import TaskId, WorkerId
 from fcs.domain.task import Status
 
@@ -63,6 +63,7 @@ class Looked(NamedTuple):
     standbys_in_force: str
     standbys_there: list[str]
     name: str | None
+    origin: Origin | None = None
 
     @property
     def is_same_server(self) -> bool:
@@ -81,7 +82,8 @@ async def look(db: Connection) -> Looked:
     """Look at what is known, and at what Postgres says of itself."""
     row = await (await db.execute(_SQL["look"])).fetchone()
     assert row is not None
-    id, system, database, timeline, standbys, age, since, why, started_at, is_open, *rest = row
+    id, system, database, timeline, made_system, made_timeline, standbys, age, *rest = row
+    since, why, started_at, is_open, *rest = rest
     is_standby, found_system, found_database, found_timeline, found_started_at, *names = rest
     in_force, there, primary_conninfo, cluster_name = names
     return Looked(
@@ -97,6 +99,7 @@ async def look(db: Connection) -> Looked:
         in_force,
         there,
         _name(primary_conninfo, cluster_name),
+        None if made_system is None else Origin(made_system, made_timeline),
     )
 
 

@@ -10,7 +10,7 @@ from fcs.database.connect import Connection
 from fcs.database.session import own_backend
 from fcs.database.sql import load
 from fcs.domain.errors import OnHold
-from fcs.domain.facts import WorkerState
+from fcs.domain.facts import Beat, WorkerState
 from fcs.domain.ids import Incarnation, NodeId, WorkerId
 from fcs.domain.strategy import Strategy
 from fcs.domain.topology import Mode
@@ -70,6 +70,15 @@ class Survey(NamedTuple):
     strategy: Strategy
     is_renewed: bool
     workers: list[WorkerState]
+
+
+class Beats(NamedTuple):
+    """For how many seconds the database has been there for workers, until when the leader has
+    renewed its lease, and the beats of all workers that are there."""
+
+    uptime: float
+    renewed_until: datetime
+    beats: list[Beat]
 
 
 async def lock_registration(db: Connection, id: WorkerId) -> Registered | None:
@@ -144,6 +153,13 @@ async def survey(db: Connection, tenure: Tenure | None = None) -> Survey:
         raise OnHold
     workers = [WorkerState(*row[6:]) for row in rows if row[6] is not None]
     return Survey(now, uptime, Mode(mode), Strategy(strategy), is_renewed, workers)
+
+
+async def beats(db: Connection) -> Beats:
+    """What somebody who stands by sees of those who beat, and of the one who leads."""
+    rows = await (await db.execute(_SQL["beats"])).fetchall()
+    uptime, renewed_until, *_ = rows[0]
+    return Beats(uptime, renewed_until, [Beat(*row[2:]) for row in rows if row[2] is not None])
 
 
 async def settle_account(

@@ -49,6 +49,14 @@ class WorkerState(NamedTuple):
     types: Sequence[str]
 
 
+class Beat(NamedTuple):
+    """The last beat in a worker's row. `silent` is in seconds by the database's clock."""
+
+    incarnation: Incarnation
+    beat_no: int
+    silent: float
+
+
 class Assignment(NamedTuple):
     """The decision that a task goes to a worker."""
 

@@ -45,6 +45,13 @@ class Place(NamedTuple):
     timeline: int
 
 
+class Origin(NamedTuple):
+    """Where a database was prepared for fcs."""
+
+    system: int
+    timeline: int
+
+
 class Claim(NamedTuple):
     """`synchronous_standby_names` as it was in force, empty for none; `age` is in seconds."""
 
@@ -59,10 +66,20 @@ class Verdict(NamedTuple):
     why: str = ""
 
 
-def judge(known: Place | None, found: Place, claim: Claim, name: str | None) -> Verdict:
+def judge(
+    known: Place | None,
+    found: Place,
+    claim: Claim,
+    name: str | None,
+    *,
+    origin: Origin | None = None,
+) -> Verdict:
     """Whether what was found is what was known. `name` is that of the server as a standby, as far
-    as it can be read."""
-    if known is None or known == found:
+    as it can be read. `known` is nothing as long as nobody has begun anything there, or if that was
+    the first thing to be forgotten."""
+    if known is None:
+        return _judge_unused(found, origin)
+    if known == found:
         return Verdict(is_home=True)
     if known.system != found.system:
         return Verdict(
@@ -73,12 +90,27 @@ def judge(known: Place | None, found: Place, claim: Claim, name: str | None) -> 
         return Verdict(
             is_home=False, why="the database is a copy of another one in the same Postgres"
         )
-    promoted = f"Postgres was promoted (timeline {known.timeline} is now {found.timeline})"
+    promoted = _promoted(known.timeline, found)
     if doubt := _doubt(claim, name):
         return Verdict(is_home=False, why=f"{promoted}, {doubt}")
     return Verdict(
         is_home=True, why=f"{promoted}, and each commit had waited for this standby, {name}"
     )
+
+
+def _judge_unused(found: Place, origin: Origin | None) -> Verdict:
+    """A fresh database may well be a copy of another one, in the same Postgres or elsewhere."""
+    if origin is None or origin.system != found.system or origin.timeline == found.timeline:
+        return Verdict(is_home=True)
+    promoted = _promoted(origin.timeline, found)
+    return Verdict(
+        is_home=False,
+        why=f"{promoted}, and nobody has begun anything there that it knows of, which may be lost",
+    )
+
+
+def _promoted(timeline: int, found: Place) -> str:
+    return f"Postgres was promoted (timeline {timeline} is now {found.timeline})"
 
 
 def _doubt(claim: Claim, name: str | None) -> str:

@@ -7,8 +7,9 @@ can therefore kill nobody.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from fcs.domain.facts import WorkerState
+from fcs.domain.facts import Beat, WorkerState
 from fcs.domain.ids import Incarnation
 
 BRAKE_WORKERS_MIN = 3
@@ -38,7 +39,11 @@ class _Sighting:
 
 
 class LeaseWatch:
-    """What one supervisor has itself seen of the workers' beats."""
+    """What one process has itself seen of the beats, while it leads and while it stands by.
+
+    It is worth as much as the connection by which it was seen: once that has broken, the workers'
+    may have broken as well, and somebody has to watch anew.
+    """
 
     def __init__(self, *, lease: float, survey_interval: float) -> None:
         self._lease = lease
@@ -48,15 +53,36 @@ class LeaseWatch:
         self._sightings: dict[Incarnation, _Sighting] = {}
         self._looked_at: float | None = None
         self._brake_until: float | None = None
+        self._renewed_until: datetime | None = None
+        """While it stands by: the end of the leader's lease, as last seen."""
+
+    def stand_by(
+        self, beats: Sequence[Beat], *, uptime: float, renewed_until: datetime, at: float
+    ) -> None:
+        """Look on without judging, so that whoever leads next need not begin to watch only then.
+
+        A leader's look is a write as well. This one is none, so it counts only if something was
+        written since the last one: a beat, or `renewed_until`, the end of the leader's lease. Where
+        nobody can write, nobody is silent.
+        """
+        is_renewed = self._renewed_until != renewed_until
+        self._renewed_until = renewed_until
+        if is_renewed or any(self._is_news(beat) for beat in beats):
+            self._look(beats, uptime, at)
 
     def observe(self, workers: Sequence[WorkerState], *, uptime: float, at: float) -> list[Suspect]:
         """Look at all rows at once; return the workers to be reaped now.
 
         `uptime` is for how many seconds this Postgres has been up: nobody could beat before.
         """
+        suspects = self._look(workers, uptime, at)
+        self._renewed_until = None
+        return suspects
+
+    def _look(self, rows: Sequence[WorkerState | Beat], uptime: float, at: float) -> list[Suspect]:
         self._discount_absence(at)
         sightings: dict[Incarnation, _Sighting] = {}
-        for row in workers:
+        for row in rows:
             seen = self._sightings.get(row.incarnation)
             if seen is None or seen.beat_no != row.beat_no:
                 seen = _Sighting(row.beat_no, at, 0.0)
@@ -87,16 +113,25 @@ class LeaseWatch:
             moments = [max(moment, self._brake_until) for moment in moments]
         return min(moments, default=None)
 
+    def _is_news(self, beat: Beat) -> bool:
+        seen = self._sightings.get(beat.incarnation)
+        return seen is None or seen.beat_no != beat.beat_no
+
     def _discount_absence(self, at: float) -> None:
         """While nobody looked, nobody was silent: beats may be about to arrive.
 
         The database may have stood still, or this process. One interval counts all the same,
-        so that a slow supervisor finds the dead as well.
+        so that a slow supervisor finds the dead as well. More than that never counts for one that
+        stands by: what it saw written may be as old as its look before.
         """
         absent = 0.0 if self._looked_at is None else at - self._looked_at
-        if absent > 2 * self._survey_interval:
+        intervals = 2 if self._renewed_until is None else 1
+        if absent > intervals * self._survey_interval:
+            uncounted = absent - self._survey_interval
             for seen in self._sightings.values():
-                seen.since += absent - self._survey_interval
+                seen.since += uncounted
+            if self._brake_until is not None:
+                self._brake_until += uncounted
         self._looked_at = at
 
     def _is_silent(self, seen: _Sighting, at: float) -> bool:

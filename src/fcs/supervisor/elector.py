@@ -15,6 +15,7 @@ from random import Random
 from typing import assert_never
 
 from fcs.database import leadership as rows
+from fcs.database import workers
 from fcs.database.connect import ANSWER_WITHIN, Connection, answering_within, connect
 from fcs.database.hearing import hears
 from fcs.database.home import Home, keep_claiming
@@ -25,6 +26,7 @@ from fcs.database.migrate import check_schema
 from fcs.domain.backoff import full_jitter, is_worth_a_line
 from fcs.domain.errors import LeadershipLost, first_of
 from fcs.domain.leadership import Act, Leadership
+from fcs.domain.lease import LeaseWatch
 from fcs.domain.settings import Settings
 from fcs.domain.topology import Mode, is_candidate
 from fcs.supervisor import retention
@@ -98,11 +100,19 @@ class Elector:
             me.node, lease=self._lease, margin=MARGIN_SHARE * self._lease, rng=rng
         )
         self._home = Home(part="candidate")
+        self._lease_watch = self._begin_to_watch()
         self._hears = self._listens = False
         self._seen: tuple[Mode, int, Candidate | None] | None = None
 
+    def _begin_to_watch(self) -> LeaseWatch:
+        return LeaseWatch(
+            lease=self._settings.lease, survey_interval=self._settings.survey_interval
+        )
+
     async def stand(self) -> None:
         """Stand by, bid and lead, until cancelled or cut off."""
+        # If this connection had to be opened anew, so had those by which workers beat, perhaps.
+        self._lease_watch = self._begin_to_watch()
         async with await connect(self._direct or self._url, part=SESSIONS[self._me.part]) as db:
             with answering_within(ANSWER_WITHIN, db):
                 await check_schema(db)
@@ -158,8 +168,18 @@ class Elector:
             await self._supervise(db, self._seat)
         elif is_candidate(self._me.part, seen.mode):
             self._leadership.looked(seen.lease, asked_at=asked_at, answered_at=self._at())
+            await self._look_at_beats(db)
         else:
             await self._wait(db, ASIDE_INTERVAL)
+
+    async def _look_at_beats(self, db: Connection) -> None:
+        """Know who is silent before it leads: else nobody would, if no leader lasts for a lease."""
+        asked_at = self._at()
+        with answering_within(self._lease, db):
+            seen = await workers.beats(db)
+        self._lease_watch.stand_by(
+            seen.beats, uptime=seen.uptime, renewed_until=seen.renewed_until, at=asked_at
+        )
 
     async def _bid(self, db: Connection, term: int) -> None:
         asked_at = self._at()
@@ -181,7 +201,7 @@ class Elector:
             with answering_within(self._lease, db):
                 await unlisten(db, CANDIDATES_CHANNEL)
             self._listens = False
-        session = Session(self._settings, office, rng=self._rng, at=self._at)
+        session = Session(self._settings, office, self._lease_watch, rng=self._rng, at=self._at)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(db, session, office))

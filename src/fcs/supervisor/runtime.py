@@ -71,7 +71,8 @@ loses nothing; twice as long would count as not having looked at all."""
 
 
 class Session:
-    """One connected stretch of supervising: all that is in memory lives and dies with it.
+    """One connected stretch of supervising: all that is in memory lives and dies with it, but for
+    the `watch` of the workers' beats, which goes on while others lead.
 
     `office` says in whose name: for a term, or for one worker alone.
     """
@@ -82,14 +83,20 @@ class Session:
     """Holds the lock of who sleeps and is rung; none where no hint arrives."""
 
     def __init__(
-        self, settings: Settings, office: Office, *, rng: Random, at: Callable[[], float]
+        self,
+        settings: Settings,
+        office: Office,
+        watch: LeaseWatch,
+        *,
+        rng: Random,
+        at: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._office = office
         self._rng, self._at = rng, at
         self._inbox = Inbox()
         self._supervisor = Supervisor(settings, rng=rng, share=office.share)
-        self._watch = LeaseWatch(lease=settings.lease, survey_interval=settings.survey_interval)
+        self._watch = watch
         self._clock = DatabaseClock()
         self._known: dict[Incarnation, WorkerId] = {}
         self._does_upkeep = False

@@ -128,6 +128,19 @@ renewed as (
     join fcs.identity on true
     left join fcs.workers on state in ('live', 'draining');
 
+-- name: beats
+-- The beats of all workers that are there, for who stands by: for how many seconds this Postgres has
+-- been up and the one that fcs knows, and until when the leader has renewed its lease. One row
+-- without a worker if there is none.
+  select extract(epoch from clock_timestamp() - greatest(pg_postmaster_start_time(), identity.since))::float as uptime,
+         leadership.expires_at,
+         incarnation,
+         beat_no,
+         extract(epoch from fcs.now() - beat_at)::float as silent
+    from fcs.leadership
+    join fcs.identity on true
+    left join fcs.workers on state in ('live', 'draining');
+
 -- name: settle_account
 -- Set right what was sent to a worker: what it has taken, and what lies ready for it. Only the
 -- worker itself knows what it has taken, and how many bodies run by that account: one without the
