@@ -20,6 +20,8 @@ from fcs.database import backlog
 from fcs.database.connect import Connection, connect
 from fcs.database.sql import load
 
+pytestmark = pytest.mark.xdist_group("plans")  # it is filled once
+
 ROWS = 200_000
 FILL = f"""
 insert into fcs.tasks (id, ty, status, due_at, incarnation)
