@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.cli.said import Fcs
+from tests.conftest import Plant
 from tests.domain.samples import led, unled
 
 from fcs.cli.findings import Facts, Finding, exit_code, judge
@@ -121,9 +122,9 @@ def test_exit_code_is_that_of_the_worst(states: list[Any], code: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def careful_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def careful_url(tmp_path_factory: pytest.TempPathFactory, plant: Plant) -> Iterator[str]:
     """A server as `fcs up` starts it: the one of the other tests would not survive a crash."""
-    with Postgres(tmp_path_factory.mktemp("careful")) as server:
+    with Postgres(plant(tmp_path_factory.mktemp("careful"))) as server:
         asyncio.run(migrate(server.url()))
         yield server.url()
 

@@ -23,7 +23,7 @@ from fcs.domain.facts import Assignment, Lane, Place
 from fcs.domain.ids import Incarnation, TaskId
 from fcs.domain.task import AttemptOutcome, NewTask, Status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("million")]  # it is filled once
 
 ROWS = 1_000_000
 LONG = Lane("default", "baz", 0)

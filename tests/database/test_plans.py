@@ -20,6 +20,8 @@ from fcs.database import backlog
 from fcs.database.connect import Connection, connect
 from fcs.database.sql import load
 
+pytestmark = pytest.mark.xdist_group("plans")  # it is filled once
+
 ROWS, FEW_ROWS = 200_000, 1_000
 FILL = """
 insert into fcs.tasks (id, ty, status, due_at, incarnation)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.conftest import Plant
 from tests.parts.lonely import Lonely
 from tests.parts.stage import connected
 from tests.pooler import fronting
@@ -27,10 +28,11 @@ async def app(database_url: str) -> AsyncIterator[App]:
     await app.close()
 
 
-@pytest.fixture(scope="module")
-def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lonely]:
+@pytest.fixture(scope="session")
+def lonely(tmp_path_factory: pytest.TempPathFactory, plant: Plant) -> Iterator[Lonely]:
+    """Whoever wants it is of the `xdist_group` of its name: it is there once."""
     with (
-        Postgres(tmp_path_factory.mktemp("lonely")) as server,
+        Postgres(plant(tmp_path_factory.mktemp("lonely"))) as server,
         fronting(server.url()) as front,
     ):
         asyncio.run(migrate(server.url()))

@@ -460,6 +460,7 @@ async def test_a_database_that_stays_away_is_said_to_be(
 
 
 @pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+@pytest.mark.xdist_group("lonely")
 async def test_a_create_that_no_standby_has_is_not_taken_for_done(lonely: Lonely, end: str) -> None:
     app = App(database=lonely.url)
     noop = app.task(name="noop")(lambda: None)

@@ -393,6 +393,7 @@ async def test_a_supervisor_alone_finds_out_where_it_is(database_url: str, db: C
 
 
 @pytest.mark.direct  # behind a pooler nobody sees whose commit waits
+@pytest.mark.xdist_group("lonely")
 async def test_a_begin_that_was_let_go_without_its_standby_starts_no_body_so_far(
     lonely: Lonely, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -209,6 +209,7 @@ async def test_nothing_is_confirmed_that_is_beyond_doubt(database_url: str) -> N
 
 
 @pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+@pytest.mark.xdist_group("lonely")
 async def test_a_commit_that_no_standby_has_is_not_taken_for_done(lonely: Lonely, end: str) -> None:
     """The row is there, on this server alone; if that died now, the task would be gone."""
     new = NewTask(new_task_id(), "noop", b"{}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from tests.conftest import Plant
 from tests.parts.stage import count, supervising, working
 
 from bench.pgbouncer import BINARY, pgbouncer
@@ -18,6 +19,7 @@ from fcs.node.ports import find_port
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("pgbouncer"),
     pytest.mark.skipif(BINARY is None, reason="there is no pgbouncer on this machine"),
 ]
 
@@ -31,9 +33,9 @@ TRACES = """
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server(tmp_path_factory: pytest.TempPathFactory, plant: Plant) -> Iterator[Postgres]:
     place = ("127.0.0.1", find_port("127.0.0.1", 0))
-    with Postgres(tmp_path_factory.mktemp("postgres"), listen=place) as server:
+    with Postgres(plant(tmp_path_factory.mktemp("postgres")), listen=place) as server:
         yield server
 
 

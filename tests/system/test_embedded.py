@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.conftest import Plant
 
 from fcs.domain.errors import FcsError
 from fcs.embedded import (
@@ -225,22 +226,24 @@ DEADLY = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 )
 @pytest.mark.parametrize("start_in", ["main", "thread"])
 def test_no_server_outlives_its_parent(
-    home: Path, user: int | None, number: signal.Signals, start_in: str
+    home: Path, user: int | None, number: signal.Signals, start_in: str, plant: Plant
 ) -> None:
-    assert_goes_with_its_parent(home, user, number, start_in)
+    assert_goes_with_its_parent(home, user, number, start_in, plant)
 
 
 @pytest.mark.parametrize("number", DEADLY)
 @pytest.mark.parametrize("user", [None], indirect=True, ids=["self"])
 def test_no_server_outlives_its_parent_whatever_ends_it(
-    home: Path, user: int | None, number: signal.Signals
+    home: Path, user: int | None, number: signal.Signals, plant: Plant
 ) -> None:
-    assert_goes_with_its_parent(home, user, number, "main")
+    assert_goes_with_its_parent(home, user, number, "main", plant)
 
 
 def assert_goes_with_its_parent(
-    home: Path, user: int | None, number: signal.Signals, start_in: str
+    home: Path, user: int | None, number: signal.Signals, start_in: str, plant: Plant
 ) -> None:
+    if user is None:
+        plant(home / "data")
     with holder(home / "data", user=user, start_in=start_in) as parent:
         write(parent.url)
         parent.process.send_signal(number)
@@ -301,8 +304,8 @@ def test_program_whose_parent_is_gone_already_does_not_start(tmp_path: Path) -> 
 # --- Starting ---
 
 
-def test_second_start_names_the_holder(tmp_path: Path) -> None:
-    with holder(tmp_path) as first:
+def test_second_start_names_the_holder(tmp_path: Path, plant: Plant) -> None:
+    with holder(plant(tmp_path)) as first:
         with pytest.raises(AlreadyRunning) as refusal:
             Postgres(tmp_path).start()
         assert refusal.value.pid == first.process.pid
@@ -312,8 +315,8 @@ def test_second_start_names_the_holder(tmp_path: Path) -> None:
         write(first.url)  # and the first one has taken no harm
 
 
-def test_foreign_server_on_the_folder_is_left_alone(tmp_path: Path) -> None:
-    with Postgres(tmp_path) as server:
+def test_foreign_server_on_the_folder_is_left_alone(tmp_path: Path, plant: Plant) -> None:
+    with Postgres(plant(tmp_path)) as server:
         # What a fcs that was killed together with its watcher would leave behind.
         server._lock.release()
         assert server.pid
@@ -330,8 +333,10 @@ def patient_for_a_moment(server: Postgres) -> None:
 
 
 @pytest.mark.parametrize("remain", ["pg/postmaster.pid", ".s.PGSQL.5432.lock"])
-def test_stale_pid_file_of_a_number_that_lives_again(tmp_path: Path, remain: str) -> None:
-    server = Postgres(tmp_path)
+def test_stale_pid_file_of_a_number_that_lives_again(
+    tmp_path: Path, plant: Plant, remain: str
+) -> None:
+    server = Postgres(plant(tmp_path))
     server.start()
     write(server.url())
     server.crash()
@@ -442,8 +447,8 @@ def test_recovers_from_a_crash(own_postgres: Postgres) -> None:
     assert read(own_postgres.url()) == [42]
 
 
-def test_watcher_of_a_crashed_server_is_called_off(tmp_path: Path) -> None:
-    server = Postgres(tmp_path)
+def test_watcher_of_a_crashed_server_is_called_off(tmp_path: Path, plant: Plant) -> None:
+    server = Postgres(plant(tmp_path))
     in_thread(server.start)  # there the kernel does not tell of our death
     crashed_pid = str(server.pid)
     assert watchers_of(crashed_pid)
@@ -492,26 +497,26 @@ def test_ctrl_c_is_not_for_the_server(own_postgres: Postgres) -> None:
     assert os.getsid(own_postgres.pid) != os.getsid(0)
 
 
-def test_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
-    server = Postgres(tmp_path)
+def test_server_outlives_the_thread_that_started_it(tmp_path: Path, plant: Plant) -> None:
+    server = Postgres(plant(tmp_path))
     in_thread(server.start)
     write(server.url())
     server.stop()
     assert not at_work_in(cluster_in(tmp_path))
 
 
-def test_listens_on_tcp_only_when_asked_and_for_a_password(tmp_path: Path) -> None:
+def test_listens_on_tcp_only_when_asked_and_for_a_password(tmp_path: Path, plant: Plant) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-    with Postgres(tmp_path / "asked", listen=("127.0.0.1", port)) as server:
+    with Postgres(plant(tmp_path / "asked"), listen=("127.0.0.1", port)) as server:
         write(server.tcp_url())
         assert read(server.url()) == [42]
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres")
 
     with (
-        Postgres(tmp_path / "not asked") as server,
+        Postgres(plant(tmp_path / "not asked")) as server,
         psycopg.connect(server.url()) as db,
     ):
         assert db.execute("show listen_addresses").fetchone() == ("",)

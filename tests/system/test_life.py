@@ -1,4 +1,4 @@
-"""Ten thousand eventful lives while workers are killed: no start too many, no limit exceeded."""
+"""Thousands of eventful lives while workers are killed: no start too many, no limit exceeded."""
 
 import threading
 import time
@@ -20,28 +20,28 @@ from fcs.domain.task import FINAL, NewTask, OnInterrupt
 
 pytestmark = pytest.mark.slow
 
-TASKS = 10_000
 LIMIT = 3
 PLANS = ["succeed"] * 6 + ["fail once", "fail", "give up", "snooze"]
 QUEUES = ["bulk"] * 16 + ["narrow", "keyed", "other", "other"]
 SLOTS = 16
 BLOWS = 8
 BLOW_PAUSE = 1.0
-PAUSE = 0.15
-"""Seconds between two blows, and between two creates of 250 tasks."""
+TAKES = 6.0
+"""Seconds between two blows, and until all tasks have been created, 250 at a time."""
 
 
-def test_ten_thousand_eventful_lives(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("many", [3_000, pytest.param(10_000, marks=pytest.mark.nightly)])
+def test_eventful_lives(database_url: str, tmp_path: Path, many: int) -> None:
     rng = Random(20)
     with Cluster(database_url, tmp_path) as cluster:
         lay_down_limits(cluster)
         cluster.start(workers=0)
-        lives = [live(rng, serial) for serial in range(TASKS)]
+        lives = [live(rng, serial) for serial in range(many)]
         nemesis = Nemesis(cluster, rng, cancel_from=[task.id for task in lives])
         with nemesis.at_work():
-            for first in range(0, TASKS, 250):
+            for first in range(0, many, 250):
                 create(cluster, lives[first : first + 250])
-                time.sleep(PAUSE)
+                time.sleep(TAKES * 250 / many)
         cluster.wait_until_settled()
 
         rows = cluster.rows(
@@ -49,11 +49,11 @@ def test_ten_thousand_eventful_lives(database_url: str, tmp_path: Path) -> None:
             "  from fcs.tasks"
         )
         entries = cluster.ledger.entries()
-        assert len(rows) == TASKS
+        assert len(rows) == many
         assert_no_start_too_many(rows, entries)
         assert_told_the_truth(rows, entries)
         assert_limits_kept(rows, entries, nemesis.killed_at)
-        assert_no_permit_leaked(cluster, tmp_path)
+        assert_no_permit_leaked(cluster, tmp_path, first_serial=many)
 
 
 def lay_down_limits(cluster: Cluster) -> None:
@@ -201,10 +201,11 @@ def most_at_once(entries: list[Entry], killed_at: dict[int, float], serials: set
     return most
 
 
-def assert_no_permit_leaked(cluster: Cluster, folder: Path) -> None:
+def assert_no_permit_leaked(cluster: Cluster, folder: Path, *, first_serial: int) -> None:
     """After all that, the limit lets through as many as before, and no more."""
     gate = folder / "gate"
-    serials = range(TASKS, TASKS + LIMIT + 1)
+    serials = range(first_serial, first_serial + LIMIT + 1)
+    another = first_serial + 100
     cluster.create("hold", serials, queue="narrow", gate=str(gate))
 
     def begun() -> set[int]:
@@ -212,8 +213,8 @@ def assert_no_permit_leaked(cluster: Cluster, folder: Path) -> None:
 
     started = eventually(begun, until=lambda serials: len(serials) >= LIMIT)
     # What would have to wait does wait, though slots are free: a task of another queue passes it.
-    cluster.create("nap", [TASKS + 100])
-    cluster.ledger.wait_begun(TASKS + 100)
+    cluster.create("nap", [another])
+    cluster.ledger.wait_begun(another)
     assert begun() == started
     gate.touch()
     cluster.wait_until_settled()

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from tests.conftest import Plant
 from tests.system.harness import Cluster, eventually
 
 from fcs.embedded import Postgres
@@ -21,10 +22,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.direct]  # the seed knows no pooler
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def url(tmp_path: Path, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An ordinary Postgres on TCP with a database `db`; the user is left to the environment."""
     port = free_port()
-    with Postgres(tmp_path / "postgres", listen=("127.0.0.1", port)) as server:
+    with Postgres(plant(tmp_path / "postgres"), listen=("127.0.0.1", port)) as server:
         with psycopg.connect(server.url(), autocommit=True) as admin:
             admin.execute("create database db")
         login = urlsplit(server.tcp_url())

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.conftest import Plant
 from tests.system.harness import PATIENCE, eventually
 
 from fcs.embedded import find_binaries
@@ -187,14 +188,23 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def mine() -> Iterator[Machine]:
+def bare() -> Iterator[Machine]:
+    """Nothing is there so far."""
     yield from make_machine(None)
 
 
+@pytest.fixture
+def mine(bare: Machine, plant: Plant) -> Machine:
+    """The files of its Postgres are there already, as after a first start."""
+    plant(bare.data)
+    return bare
+
+
 @pytest.fixture(scope="module")
-def calm() -> Iterator[Machine]:
+def calm(plant: Plant) -> Iterator[Machine]:
     """A machine on which one `fcs up` runs, for those who only look at it."""
     for machine in make_machine(None):
+        plant(machine.data)
         machine.up("--workers", "3", FCS_LISTEN="127.0.0.1:1", FCS_ID="nonsense")
         yield machine
 
@@ -275,24 +285,24 @@ def test_killed_it_takes_everything_along(machine: Machine) -> None:
     again.run()
 
 
-def test_killed_while_it_starts_it_takes_everything_along(mine: Machine) -> None:
+def test_killed_while_it_starts_it_takes_everything_along(bare: Machine) -> None:
     for _ in range(5):
-        starting = mine.start("--listen", ANY_PORT)
-        eventually(lambda: any("postgres" in words for words in mine.processes()))
+        starting = bare.start("--listen", ANY_PORT)
+        eventually(lambda: any("postgres" in words for words in bare.processes()))
         starting.process.kill()
         starting.process.wait()
-        mine.wait_until_deserted()
-    mine.up().run()
+        bare.wait_until_deserted()
+    bare.up().run()
 
 
-def test_interrupted_while_it_starts_it_leaves_nothing(mine: Machine) -> None:
+def test_interrupted_while_it_starts_it_leaves_nothing(bare: Machine) -> None:
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        starting = mine.start("--listen", ANY_PORT)
-        eventually(lambda: any("postgres" in words for words in mine.processes()))
-        assert starting is mine.ups[-1]
+        starting = bare.start("--listen", ANY_PORT)
+        eventually(lambda: any("postgres" in words for words in bare.processes()))
+        assert starting is bare.ups[-1]
         starting.stop(sign)
-        mine.wait_until_deserted()
-    mine.up().run()
+        bare.wait_until_deserted()
+    bare.up().run()
 
 
 def test_first_signal_lets_tasks_end_and_the_second_does_not(mine: Machine) -> None:
@@ -463,24 +473,24 @@ def test_app_that_cannot_be_loaded_ends_it(mine: Machine) -> None:
     assert mine.processes() == []
 
 
-def test_no_postgres_says_what_to_do(mine: Machine) -> None:
-    up = mine.start(FCS_PG_BIN=str(mine.home))
+def test_no_postgres_says_what_to_do(bare: Machine) -> None:
+    up = bare.start(FCS_PG_BIN=str(bare.home))
     assert up.process.wait(PATIENCE) == 69
     assert "free-churro-scheduler[up]" in up.log
     assert len(up.log.splitlines()) == 2
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:5000", "example.org:5000", "[::]:5000"])
-def test_it_listens_on_this_machine_alone(mine: Machine, address: str) -> None:
-    up = mine.start("--listen", address)
+def test_it_listens_on_this_machine_alone(bare: Machine, address: str) -> None:
+    up = bare.start("--listen", address)
     assert up.process.wait(PATIENCE) == 2
     assert "--token-file" in up.log
 
 
-def test_folder_that_is_not_ours(mine: Machine) -> None:
-    mine.data.mkdir()
-    (mine.data / "diary.txt").write_text("dear diary")
-    up = mine.start()
+def test_folder_that_is_not_ours(bare: Machine) -> None:
+    bare.data.mkdir()
+    (bare.data / "diary.txt").write_text("dear diary")
+    up = bare.start()
     assert up.process.wait(PATIENCE) == 2
     assert "diary.txt" in up.log
 
