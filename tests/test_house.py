@@ -16,6 +16,7 @@ from fcs.domain.task import MOVES, Move
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 MODULES = sorted((SOURCE / "fcs").rglob("*.py"))
+ASIDE = sorted(path for top in ("proof", "bench") for path in (ROOT / top).rglob("*.py"))
 QUERIES = sorted((SOURCE / "fcs" / "database" / "queries").glob("*.sql"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 MOVING = ("tasks", "runs", "bulk", "creation", "retention", "settling", "identity")
@@ -53,7 +54,7 @@ def test_every_module_says_what_it_is_for(module: Path) -> None:
     assert said.split("\n\n")[0].endswith((".", ":", "?")), "a sentence, first of all"
 
 
-@pytest.mark.parametrize("file", [*MODULES, *QUERIES], ids=short)
+@pytest.mark.parametrize("file", [*MODULES, *ASIDE, *QUERIES], ids=short)
 def test_no_file_is_too_long_to_be_read_at_once(file: Path) -> None:
     assert len(file.read_text("utf-8").splitlines()) <= LINES_MAX
 

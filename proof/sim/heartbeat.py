@@ -29,10 +29,11 @@ class Heartbeat:
         on_fenced: Callable[[], None],
         on_mode: Callable[[Mode], None],
         on_moved: Callable[[], None],
+        may_begin: Callable[[], bool],
     ) -> None:
         self._server, self._node, self._slots, self._settings = server, node, slots, settings
         self._on_sent, self._on_fenced, self._on_mode = on_sent, on_fenced, on_mode
-        self._on_moved = on_moved
+        self._on_moved, self._may_begin = on_moved, may_begin
         self._follows: Mode | None = None
         self._database: UUID | None = None
         self.trusted_until = node.at()
@@ -65,6 +66,8 @@ class Heartbeat:
     async def _beat(self, session: Session) -> Beaten | None:
         sent_at = self._node.at()
         report_no, busy, taken = self._slots.account
+        if not self._may_begin():
+            busy = self._slots.total
         sent = await self._server.send(
             session,
             workers.beat,

@@ -60,7 +60,13 @@ class Intake:
         minds_lease: bool,
         begins_anew: bool,
     ) -> None:
-        self._line = Line(server, node, slots.incarnation, on_dialled=home.enter)
+        self._line = Line(
+            server,
+            node,
+            slots.incarnation,
+            answer_within=settings.lease,
+            on_dialled=home.enter,
+        )
         self._home, self._owner = home, owner
         self._node, self._slots, self._settings = node, slots, settings
         self._minds_lease, self._begins_anew = minds_lease, begins_anew
@@ -71,6 +77,11 @@ class Intake:
         self._sent_before = 0
         self._closed = False
         self.settled = Signal(node.kernel)
+
+    @property
+    def is_answered(self) -> bool:
+        asked_at = self._line.asked_at
+        return asked_at is None or self._node.at() - asked_at < self._settings.take_back_after
 
     def hint(self, ids: Sequence[TaskId]) -> None:
         if len(self._named) < NAMED_MAX:

@@ -38,6 +38,8 @@ class Line:
         self._pause_max, self._answer_within = pause_max, answer_within
         self._on_dialled = on_dialled
         self._session: Session | None = None
+        self.asked_at: float | None = None
+        """Since when an answer has been waited for."""
 
     async def carry_out(
         self,
@@ -50,11 +52,13 @@ class Line:
 
     async def until(self, act: Callable[[Session], Awaitable[T]]) -> T:
         """The same for more than one statement."""
-        tries = 0
+        tries, self.asked_at = 0, self._node.at()
         while True:
             try:
                 session = await self._dial()
-                return await act(session)
+                answer = await act(session)
+                self.asked_at = None
+                return answer
             except PASSING:
                 self.close()
                 tries += 1

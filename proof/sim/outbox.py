@@ -30,10 +30,12 @@ class Witness(RealWitness):
 class Outbox:
     """Sends how runs ended until the database has accepted it."""
 
-    def __init__(self, server: Server, node: Node, slots: Slots, witness: Witness) -> None:
+    def __init__(
+        self, server: Server, node: Node, slots: Slots, witness: Witness, *, lease: float
+    ) -> None:
         self.reports = True
         self._told_at = -URGENT_AGAIN
-        self._line = Line(server, node, slots.incarnation)
+        self._line = Line(server, node, slots.incarnation, answer_within=lease)
         self._node, self._slots, self._witness = node, slots, witness
         self._endings: list[Ending | Again] = []
         self._arrived = Signal(node.kernel)

@@ -1,58 +1,43 @@
 """The steps of a twin run: calls of statements drawn from a seed, fitting ones and stale ones."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from fcs.database import backlog, glance, identity, leadership, queues, runs, tasks, workers
+from fcs.database import identity, leadership, runs, tasks, workers
 from fcs.database.connect import Connection
 from fcs.database.leadership import Candidate
 from fcs.database.runs import Again, Beginning, Ending, Evidence, Receipt
 from fcs.database.tasks import Overdue
 from fcs.database.workers import Registration, Tenure
-from fcs.domain.facts import Assignment, Lane, Place, Waiting
-from fcs.domain.ids import Incarnation, NodeId, RunId, TaskId, WorkerId
+from fcs.domain.facts import Assignment, Lane, Waiting
+from fcs.domain.ids import Incarnation, NodeId, RunId, TaskId
 from fcs.domain.lease import Suspect
 from fcs.domain.settings import Settings
-from fcs.domain.task import AttemptOutcome, NewTask, OnInterrupt, Status, StopLevel
+from fcs.domain.task import AttemptOutcome, NewTask, OnInterrupt, Status
 from fcs.domain.topology import Mode, Part
 from fcs.supervisor import upkeep
 from fcs.worker.enrol import _attempt as enrol
-from proof.sim.database import backlog as fake_backlog
 from proof.sim.database import identity as fake_identity
 from proof.sim.database import leadership as fake_leadership
 from proof.sim.database import runs as fake_runs
 from proof.sim.database import tasks as fake_tasks
 from proof.sim.database import workers as fake_workers
-from proof.sim.database.tables import Tables, TaskRow, Transaction
+from proof.sim.database.tables import Tables, Transaction
+from proof.sim.drawing import OUCH, TASKS, TYPES, WORKERS, Step
+from proof.sim.looking import Looking
 
-T = TypeVar("T")
-
-TASKS, WORKERS, NODES = 12, 3, 2
+NODES = 2
 LEASE = Settings().lease
-OUCH = Evidence(AttemptOutcome.FAILED, "Ouch", "ouch")
 GONE = Evidence(AttemptOutcome.INTERRUPTED, None, "gone")
-TYPES = ["a", "b"]
 
 
-class Step(NamedTuple):
-    """The same call for the real database and for the fake one."""
-
-    name: str
-    real: Callable[[Connection], Awaitable[Any]]
-    fake: Callable[[Transaction], Any]
-
-
-class Steps:
+class Steps(Looking):
     """Draws steps by looking at the fake tables, so that most of them hit something."""
 
     def __init__(self, rng: Random) -> None:
-        self._rng = rng
-        self._incarnations = [Incarnation(UUID(int=0xCC00 + no)) for no in range(WORKERS)]
+        super().__init__(rng)
         self._next = 0xCC00 + WORKERS
-        self._tables_seen: Tables
-        self._runs: list[tuple[TaskId, RunId]] = []
         self._menu: list[tuple[int, Callable[[Tables], Step]]] = [
             (14, self._create),
             (20, self._dispatch),
@@ -90,39 +75,6 @@ class Steps:
             return self._change_home(tables)
         [(_, make)] = self._rng.choices(self._menu, [weight for weight, _ in self._menu])
         return make(tables)
-
-    # What is drawn.
-
-    def _is(self, chance: float) -> bool:
-        return self._rng.random() < chance
-
-    def _task(self, tables: Tables, *statuses: Status) -> TaskRow | None:
-        """Some task, most likely in one of these statuses."""
-        rows = list(tables.tasks.values())
-        fitting = [row for row in rows if row.status in statuses]
-        if fitting and self._is(0.75):
-            rows = fitting
-        return self._rng.choice(rows) if rows else None
-
-    def _some(self, tables: Tables, *statuses: Status) -> list[TaskRow]:
-        rows = [self._task(tables, *statuses) for _ in range(self._rng.randint(1, 3))]
-        return list({row.id: row for row in rows if row is not None}.values())
-
-    def _incarnation(self, row: TaskRow | None = None) -> Incarnation:
-        if row and row.incarnation and self._is(0.9):
-            return row.incarnation
-        there = [one.incarnation for one in self._tables_seen.workers.values()]
-        return self._rng.choice(there if there and self._is(0.85) else self._incarnations)
-
-    def _worker_id(self) -> WorkerId:
-        return WorkerId(UUID(int=0xBB00 + self._rng.randrange(WORKERS)))
-
-    def _run_id(self, row: TaskRow) -> RunId:
-        """Most likely the one of the row, or else an old one."""
-        if row.run_id and self._is(0.7):
-            return row.run_id
-        old = [run_id for task_id, run_id in self._runs if task_id == row.id]
-        return self._rng.choice(old) if old else RunId(UUID(int=1))
 
     def _create(self, tables: Tables) -> Step:
         new = []
@@ -179,21 +131,6 @@ class Steps:
             lambda db: runs.begin(db, incarnation, beginnings),
             lambda db: fake_runs.begin(db, incarnation, beginnings),
         )
-
-    def _endings(self, tables: Tables) -> list[Ending]:
-        made = []
-        for row in self._some(tables, Status.RUNNING):
-            status = self._rng.choice(
-                (Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED, Status.CANCELLED)
-            )
-            error, evidence, level = None, None, None
-            if status is not Status.SUCCEEDED:
-                error = "ouch"
-                evidence = OUCH if self._is(0.6) else None
-            if status is Status.CANCELLED:
-                level = StopLevel.FLAG
-            made.append(Ending(row.id, self._run_id(row), status, error, None, level, evidence))
-        return made
 
     def _finish(self, tables: Tables) -> Step:
         endings = self._endings(tables)
@@ -443,89 +380,6 @@ class Steps:
             )
         return Step("look", leadership.look, fake_leadership.look)
 
-    # Reading.
-
-    def _read(self, tables: Tables) -> Step:
-        lanes = [
-            (Lane(queue, ty, priority, key), self._rng.choice((None, self._place(tables))))
-            for queue in ("default", "other")
-            for ty in TYPES
-            for priority in (0, 1)
-            for key in ("", "k")
-            if self._is(0.5)
-        ]
-        limit = self._rng.choice((1, 2, 50))
-        mask = self._rng.getrandbits(4096).to_bytes(512, "big")
-        bits = (lambda _queue, _ty: mask) if self._is(0.4) else None
-        known = [lane for lane, _ in lanes]
-        if self._is(0.4):
-            return Step(
-                "lanes",
-                lambda db: backlog.lanes(db, limit=50, known=known),
-                lambda db: fake_backlog.lanes(db, limit=50, known=known),
-            )
-        return Step(
-            "read_on",
-            lambda db: backlog.read_on(db, lanes, limit=limit, slot_bits=bits),
-            lambda db: fake_backlog.read_on(db, lanes, limit=limit, slot_bits=bits),
-        )
-
-    def _place(self, tables: Tables) -> Place | None:
-        row = self._task(tables, Status.PENDING)
-        return Place(row.due_at, row.id) if row and row.due_at else None
-
-    def _look(self, tables: Tables) -> Step:
-        row = self._task(tables, Status.DISPATCHED)
-        incarnation, seconds = self._incarnation(row), self._rng.choice((0.0, 3.0))
-        ids = [TaskId(UUID(int=self._rng.randint(1, TASKS))) for _ in range(4)]
-        unique = list(dict.fromkeys(ids))
-        looks: Sequence[Step] = (
-            Step(
-                "fetch",
-                lambda db: tasks.fetch(db, incarnation, unique, limit=2),
-                lambda db: fake_tasks.fetch(db, incarnation, unique, limit=2),
-            ),
-            Step(
-                "held",
-                lambda db: tasks.held(db, incarnation, limit=9),
-                lambda db: fake_tasks.held(db, incarnation, limit=9),
-            ),
-            Step(
-                "overdue",
-                lambda db: tasks.overdue(db, [incarnation], seconds=seconds, limit=99),
-                lambda db: fake_tasks.overdue(db, [incarnation], seconds=seconds, limit=99),
-            ),
-            Step(
-                "find",
-                lambda db: backlog.find(db, unique),
-                lambda db: fake_backlog.find(db, unique),
-            ),
-            Step("glance", glance.glance, fake_backlog.glance),
-            Step("strangers", workers.strangers, fake_workers.strangers),
-            Step("beats", _beats, lambda db: _moves(fake_workers.beats(db))),
-            Step(
-                "held_in",
-                lambda db: queues.held_in(db, ["other"]),
-                lambda db: fake_backlog.held_in(db, ["other"]),
-            ),
-            Step(
-                "still_held",
-                lambda db: queues.still_held(db, unique),
-                lambda db: fake_backlog.still_held(db, unique),
-            ),
-            Step(
-                "forget_ended",
-                lambda db: workers.forget_ended(db, seconds=30.0),
-                lambda db: fake_workers.forget_ended(db, seconds=30.0),
-            ),
-            Step(
-                "witnesses",
-                lambda db: identity.witnesses(db, patience=4.0),
-                lambda db: fake_identity.witnesses(db, patience=4.0),
-            ),
-        )
-        return self._rng.choice(looks)
-
     # Which database it is.
 
     def _change_home(self, tables: Tables) -> Step:
@@ -557,15 +411,6 @@ class Steps:
 def _returned(tasks: Sequence[Waiting] | None) -> object:
     """What a reap has returned, but for when it falls due, which is drawn."""
     return None if tasks is None else [(task.id, task.lane) for task in tasks]
-
-
-async def _beats(db: Connection) -> object:
-    return _moves(await workers.beats(db))
-
-
-def _moves(seen: workers.Beats) -> object:
-    """The same of the beats."""
-    return seen.renewed_until, sorted(seen.beats)
 
 
 def _seen(seen: workers.Survey) -> object:

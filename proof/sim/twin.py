@@ -34,8 +34,9 @@ from proof.sim.database.tables import (
     Transaction,
     World,
 )
+from proof.sim.drawing import Step
 from proof.sim.main import seeds_of
-from proof.sim.steps import Step, Steps
+from proof.sim.steps import Steps
 from proof.summary import Summary
 
 STEPS: Final = 60

@@ -61,7 +61,7 @@ class Worker:
             registration.id, registration.incarnation, at=node.at, known_runs=self.known_runs
         )
         self._home = Home(server, testify=None if "witness" in env.dropped else self._testify)
-        self._outbox = Outbox(server, node, self._slots, self._witness)
+        self._outbox = Outbox(server, node, self._slots, self._witness, lease=env.settings.lease)
         self._intake = Intake(
             server,
             node,
@@ -81,6 +81,7 @@ class Worker:
             on_fenced=_say_nothing if "fenced" in env.dropped else self._fenced.set,
             on_mode=self._follow,
             on_moved=self._intake.look_anew,
+            may_begin=lambda: self._intake.is_answered,
         )
         self.on_mode: Callable[[Mode], None] = lambda _: None
         self.on_freed: Callable[[], None] = lambda: None

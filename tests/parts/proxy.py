@@ -50,6 +50,7 @@ class Proxy:
         self._place = conninfo_to_dict(upstream)
         self._links: set[asyncio.Task[None]] = set()
         self._troubles: list[Trouble] = []
+        self._silent = ""
         self._is_away = False
 
     def trouble(self, kind: Kind, statement: str, *, skip: int = 0) -> Trouble:
@@ -60,6 +61,14 @@ class Proxy:
         trouble = Trouble(kind, text, skip)
         self._troubles.append(trouble)
         return trouble
+
+    def silence(self, statement: str) -> None:
+        """From now on such statements get no answer, and nothing breaks."""
+        self._silent = first_line(statement)
+
+    def calm_down(self) -> None:
+        """From now on they do again, over new connections."""
+        self._silent = ""
 
     def sent(self, statement: str) -> int:
         """How often a statement was sent so far."""
@@ -114,6 +123,8 @@ class Proxy:
 
     def _take_trouble(self, statement: str) -> Trouble | None:
         self.statements.append(statement)
+        if self._silent and self._silent in statement:
+            return Trouble(Kind.HOLD, statement, 0)
         for trouble in self._troubles:
             if trouble.text in statement:
                 if trouble.skip:

@@ -245,6 +245,13 @@ async def test_a_connection_that_never_answers_is_given_up(database_url: str) ->
         await line.close()
 
 
+async def test_what_the_server_is_slow_with_is_given_more_time_each_time(database_url: str) -> None:
+    """LIVE: sent again as it was, it would never come to its end."""
+    line = Line(database_url, part="test", rng=Random(1), answer_within=0.1)
+    await line.carry_out(lambda db: db.execute("select pg_sleep(1)"))
+    await line.close()
+
+
 async def test_a_connection_on_which_nobody_answers_the_first_word_is_given_up(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,11 @@ class Wire:
         """Carry again."""
         self._do(self._heal, healing)
 
+    def forget(self, name: str) -> None:
+        """Of connections of that name the server is told that they are gone, and the process never
+        is; all others go on."""
+        self._do(self._forget, name)
+
     def reset(self) -> None:
         """Break every connection."""
         self._do(self._reset)
@@ -91,6 +96,12 @@ class Wire:
         self._carries.set()
         for link in list(self._links):
             link.heal(healing)
+
+    def _forget(self, name: str) -> None:
+        forgotten = [link for link in self._links if link.is_called(name)]
+        assert forgotten, f"nobody is connected as {name}"
+        for link in forgotten:
+            link.forget()
 
     def _reset(self) -> None:
         for link in list(self._links):
@@ -134,6 +145,7 @@ class _Link:
         self.ways: list[asyncio.Task[None]] = []
         self._reader, self._writer = reader, writer
         self._server: asyncio.StreamWriter | None = None
+        self._greeting = b""
         self._is_forgotten = False
 
     def join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -147,6 +159,7 @@ class _Link:
     async def _carry_requests(self, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await self._reader.read(CHUNK):
+                self._greeting = self._greeting or data
                 await self.carries.wait()
                 if not self._is_forgotten:
                     writer.write(data)
@@ -168,12 +181,19 @@ class _Link:
 
     def heal(self, healing: Healing) -> None:
         if healing is Healing.FORGOTTEN and not self.carries.is_set():
-            self._is_forgotten = True
-            if self._server is not None:
-                self._server.close()
+            self.forget()
         elif healing is Healing.BROKEN:
             self.break_off()
         self.carries.set()
+
+    def is_called(self, name: str) -> bool:
+        return b"application_name\0" + name.encode() + b"\0" in self._greeting
+
+    def forget(self) -> None:
+        """Tell the server that this is over, and the process nothing."""
+        self._is_forgotten = True
+        if self._server is not None:
+            self._server.close()
 
     def break_off(self) -> None:
         """Tell both ends that they are broken."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from fcs.database import identity
-from fcs.database.connect import ANSWER_WITHIN, Connection, answering_within
+from fcs.database.connect import ANSWER_WITHIN, GREET_WITHIN, Connection, answering_within
 from fcs.database.identity import Looked
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.identity import (
@@ -76,7 +76,9 @@ class Home:
             await self._testify(db)
 
     async def _is_let_in(self, db: Connection) -> bool:
-        seen = await identity.look(db)
+        # The first word after the greeting, and as short. What may follow it takes longer.
+        with answering_within(GREET_WITHIN, db):
+            seen = await identity.look(db)
         found = self._primary(seen)
         if not (verdict := verdict_on(seen)).is_home:
             if seen.on_hold_since is None:
@@ -149,9 +151,10 @@ async def hold_on(db: Connection) -> ClusterProblem | None:
 async def keep_claiming(db: Connection) -> None:
     """Write down whom commits wait for, again and again, for the day on which one is promoted."""
     while True:
-        seen = await identity.look(db)
-        in_force = seen.standbys_in_force
-        standbys = to_claim(in_force, seen.standbys_there)
-        if standbys or seen.claim.standbys:
-            await identity.claim(db, standbys, in_force=in_force)
+        with answering_within(ANSWER_WITHIN, db):
+            seen = await identity.look(db)
+            in_force = seen.standbys_in_force
+            standbys = to_claim(in_force, seen.standbys_there)
+            if standbys or seen.claim.standbys:
+                await identity.claim(db, standbys, in_force=in_force)
         await asyncio.sleep(CLAIM_INTERVAL)

@@ -11,8 +11,8 @@ for the standby, and with it for everything before.
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from random import Random
 from time import monotonic, sleep
 from typing import Any, Final, TypeAlias, TypeVar
@@ -70,7 +70,9 @@ def is_refusal(error: Exception) -> bool:
 class Line:
     """One connection at a time, made when needed.
 
-    `rng` spreads the attempts to reconnect, with at most `pause_max` seconds between two.
+    `rng` spreads the attempts to reconnect, with at most `pause_max` seconds between two. What is
+    not answered `answer_within` seconds is sent again over a new connection, and then given twice
+    as long, up to `answer_max`: the server may be slow, and what is under way holds its locks.
     `on_dialled` is awaited before anything is done by a new connection.
     """
 
@@ -83,6 +85,7 @@ class Line:
         keys_only: bool = True,
         pause_max: float = PAUSE_MAX,
         answer_within: float = ANSWER_WITHIN,
+        answer_max: float = ANSWER_WITHIN,
         on_dialled: Callable[[Connection], Awaitable[None]] | None = None,
     ) -> None:
         self._url = url
@@ -91,7 +94,8 @@ class Line:
         self._rng = rng
         self._keys_only = keys_only
         self._pause_max = pause_max
-        self._answer_within = answer_within
+        self._answer_within = self._patience = answer_within
+        self._answer_max = max(answer_within, answer_max)
         self._db: Connection | None = None
         self._warnings = 0
         self._dialling = asyncio.Lock()
@@ -134,13 +138,28 @@ class Line:
         self, db: Connection, act: Callable[[Connection], Awaitable[T]], is_doubtful: bool
     ) -> T:
         warnings = self._warnings
-        with answering_within(self._answer_within, db):
+        with self._being_patient(db):
             answer = await act(db)
             while is_doubtful or self._warnings != warnings:
                 log.warning("commit in doubt, confirming it by another write: part=%s", self._part)
                 is_doubtful, warnings = False, self._warnings
                 await db.execute(CONFIRM)
         return answer
+
+    @contextmanager
+    def _being_patient(self, db: Connection) -> Iterator[None]:
+        """Cut a connection off that does not answer; be more patient while answers are late."""
+        clock = asyncio.get_running_loop().time
+        patience, asked_at = self._patience, clock()
+        try:
+            with answering_within(patience, db):
+                yield
+        finally:
+            took = clock() - asked_at
+            if took >= patience:
+                self._patience = min(2 * patience, self._answer_max)
+            elif took < self._answer_within:
+                self._patience = self._answer_within
 
     async def _dial(self) -> Connection:
         if self._db is not None and not self._db.closed:

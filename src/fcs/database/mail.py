@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from typing import Final
 
 from psycopg import sql
 
-from fcs.database.connect import Connection
+from fcs.database.connect import GREET_WITHIN, Connection, answering_within
 
 MAIL_MAX = 100_000
 MAIL_LENGTH_MAX = 10_000_000
@@ -13,6 +15,11 @@ MAIL_LENGTH_MAX = 10_000_000
 
 UNDISTURBED = 0.003
 """Seconds of a nap in which no hint wakes."""
+
+ASK_INTERVAL = 30.0
+"""So often a listener sees whether its line still leads anywhere: nobody else would tell."""
+
+_ASK: Final = "select 'anybody there?'"
 
 
 async def listen(db: Connection, channel: str) -> None:
@@ -23,6 +30,16 @@ async def listen(db: Connection, channel: str) -> None:
 async def unlisten(db: Connection, channel: str) -> None:
     """Subscribe no more: what nobody reads would be kept in memory, however much it is."""
     await db.execute(sql.SQL("unlisten {}").format(sql.Identifier(channel)))
+
+
+async def hints(db: Connection) -> AsyncIterator[str]:
+    """What is heard, for ever. Raises what psycopg raises when the line is gone, or leads nowhere:
+    what hangs on the way acknowledges for ever, and a listener sends nothing."""
+    while True:
+        async for notification in db.notifies(timeout=ASK_INTERVAL):
+            yield notification.payload
+        with answering_within(GREET_WITHIN, db):
+            await db.execute(_ASK)
 
 
 class Inbox:
@@ -36,8 +53,8 @@ class Inbox:
 
     async def receive(self, db: Connection) -> None:
         """Collect hints until cancelled or cut off."""
-        async for notification in db.notifies():
-            self.put(notification.payload)
+        async for hint in hints(db):
+            self.put(hint)
 
     def put(self, hint: str) -> None:
         if len(self._hints) < MAIL_MAX and self._length + len(hint) <= MAIL_LENGTH_MAX:

@@ -29,7 +29,8 @@ async def enrol(
     Raises `WorkerIdTaken` as soon as the other process is seen to beat, and
     `DatabaseUnavailable` after `patience` seconds without an answer.
     """
-    line = Line(url, part="worker", rng=rng, on_dialled=Home(part="worker").enter)
+    enter = Home(part="worker").enter
+    line = Line(url, part="worker", rng=rng, answer_within=lease, on_dialled=enter)
     clock = asyncio.get_running_loop().time
     answered_at = clock()
 

@@ -34,7 +34,7 @@ BLOCKED_AFTER = 1.0
 class Heartbeat:
     """Beats until stopped. What it learns is told in the event loop's thread: how many tasks were
     sent here, the mode of the cluster when that has changed, that the database is another one or
-    may be, and that somebody ended this process.
+    may be, and that somebody ended this process. `may_begin` is asked in its own thread.
     """
 
     def __init__(
@@ -49,8 +49,10 @@ class Heartbeat:
         on_fenced: Callable[[], None],
         on_mode: Callable[[Mode], None],
         on_moved: Callable[[], None],
+        may_begin: Callable[[], bool],
     ) -> None:
         self._url, self._slots, self._settings = url, slots, settings
+        self._may_begin = may_begin
         self._rng, self._at = rng, at
         self._on_sent, self._on_fenced, self._on_mode = on_sent, on_fenced, on_mode
         self._on_moved = on_moved
@@ -96,6 +98,8 @@ class Heartbeat:
             rng=self._rng,
             pause_max=self._settings.beat_interval,
             answer_within=self._settings.lease / 2,
+            # No beat helps that is answered after the lease.
+            answer_max=self._settings.lease / 2,
         )
         try:
             while not self._stopping.is_set():
@@ -124,6 +128,9 @@ class Heartbeat:
         self._watch_the_loop()
         self._told = self._slots.account
         report_no, busy, taken = self._told
+        if not self._may_begin():
+            # Whoever beats is handed tasks, and these would wait here for nothing.
+            busy = self._slots.total
         sent = await workers.beat(
             db,
             self._slots.incarnation,

@@ -7,10 +7,10 @@ lease.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from fcs.body import Context
 from fcs.body.context import Progress
@@ -34,6 +34,8 @@ from fcs.worker.slots import Slots
 from fcs.worker.witness import Witness
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SLOW_BEGIN = 0.5
 """Seconds after which a begin has taken so long that another look comes before the body."""
@@ -70,7 +72,15 @@ class Intake:
         witness: Witness,
         pool: Pool | None = None,
     ) -> None:
-        self._line = Line(url, part="worker begin", rng=rng, on_dialled=home.enter)
+        self._line = Line(
+            url,
+            part="worker begin",
+            rng=rng,
+            answer_within=settings.lease,
+            on_dialled=home.enter,
+        )
+        self._asked_at: float | None = None
+        """Since when an answer has been waited for, over however many connections."""
         self._home, self._witness = home, witness
         self._has_moved = False
         self._slots, self._registry, self._settings = slots, registry, settings
@@ -128,6 +138,13 @@ class Intake:
         self._closed = True
         self.look()
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the database answers soon enough that what is sent here begins before it is
+        taken back. May be read from any thread."""
+        asked_at = self._asked_at
+        return asked_at is None or self._at() - asked_at < self._settings.take_back_after
+
     async def close(self) -> None:
         """Start nothing more; hand back what has not begun, and return when that is done."""
         self.shut()
@@ -150,6 +167,13 @@ class Intake:
                     await self._take(list(islice(self._named, LOOK_UP_MAX)), self._slots.free)
         finally:
             await self._line.close()
+
+    async def _ask(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+        self._asked_at = self._at()
+        try:
+            return await self._line.carry_out(act)
+        finally:
+            self._asked_at = None
 
     def _may_begin(self) -> bool:
         return not self._closed and self._at() < self._trusted_until()
@@ -201,7 +225,7 @@ class Intake:
             took = self._at() - began
             return rows
 
-        rows = await self._line.carry_out(held)
+        rows = await self._ask(held)
         # Unless somebody wants another look by now.
         if self._rescan_at == planned:
             self._rescan_at = self._at() + pause_after(took, interval=interval)
@@ -222,7 +246,7 @@ class Intake:
                 tasks_taken=taken,
             )
 
-        if await self._line.carry_out(settle):
+        if await self._ask(settle):
             log.info("account settled: sent=%d taken=%d", self._sent_before, self._slots.taken)
 
     async def _take(self, ids: list[TaskId], free: int) -> None:
@@ -246,7 +270,7 @@ class Intake:
         async def fetch(db: Connection) -> list[Dispatched]:
             return await tasks.fetch(db, self._slots.incarnation, ids, limit=limit)
 
-        return await self._line.carry_out(fetch)
+        return await self._ask(fetch)
 
     async def _prepare(self, found: list[Dispatched]) -> list[tuple[Beginning, Run]]:
         """Bind arguments while nothing is begun yet; what cannot be bound never begins."""
@@ -304,11 +328,11 @@ class Intake:
 
         while True:
             asked_at, home = self._at(), self._home.id
-            begun = await self._line.carry_out(begin)
+            begun = await self._ask(begin)
             if self._at() - asked_at <= SLOW_BEGIN:
                 break
             # Its commit may have waited for a standby, and been let go when that was given up.
-            await self._line.carry_out(self._home.enter)
+            await self._ask(self._home.enter)
             if self._home.id == home:
                 break
             # Or somebody has adopted a database meanwhile that may have forgotten it: ask anew.
@@ -343,7 +367,7 @@ class Intake:
         async def release(db: Connection) -> set[TaskId]:
             return await runs.release(db, strays)
 
-        if released := await self._line.carry_out(release):
+        if released := await self._ask(release):
             # One line for all: a worker that leaves under load gives back what it had just begun.
             some = " ".join(str(id) for id in islice(released, RELEASED_SHOWN))
             log.warning(
@@ -360,7 +384,7 @@ class Intake:
             dispatches = [(row.id, row.dispatch_no) for row in rows]
             return await tasks.hand_back(db, self._slots.incarnation, dispatches)
 
-        self._slots.moved_on(len(await self._line.carry_out(hand_back)))
+        self._slots.moved_on(len(await self._ask(hand_back)))
 
     async def _refuse(self, row: Dispatched, error: Exception) -> None:
         # Our own errors say it all by themselves, the place included.
@@ -371,4 +395,4 @@ class Intake:
             return await tasks.refuse(db, self._slots.incarnation, row.id, row.dispatch_no, reason)
 
         log.warning("task refused: task=%s type=%s reason=%s", row.id, row.ty, reason)
-        self._slots.moved_on(int(await self._line.carry_out(refuse)))
+        self._slots.moved_on(int(await self._ask(refuse)))

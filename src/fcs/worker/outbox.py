@@ -32,11 +32,13 @@ URGENT_AGAIN = 0.01
 
 
 class Outbox:
-    def __init__(self, url: str, slots: Slots, witness: Witness, *, rng: Random) -> None:
+    def __init__(
+        self, url: str, slots: Slots, witness: Witness, *, rng: Random, lease: float
+    ) -> None:
         self.reports = True
         """Whether anybody wants to hear of free slots."""
         self._told_at = -URGENT_AGAIN
-        self._line = Line(url, part="worker finish", rng=rng)
+        self._line = Line(url, part="worker finish", rng=rng, answer_within=lease)
         self._slots = slots
         self._witness = witness
         self._endings: list[Ending | Again] = []

@@ -17,8 +17,8 @@ INTERVAL = 1.0
 class ProgressReporter:
     """Keeps the latest word of each run; bodies in threads may speak at any time."""
 
-    def __init__(self, url: str, *, rng: Random) -> None:
-        self._line = Line(url, part="worker progress", rng=rng)
+    def __init__(self, url: str, *, rng: Random, lease: float) -> None:
+        self._line = Line(url, part="worker progress", rng=rng, answer_within=lease)
         self._told: dict[tuple[TaskId, RunId], Progress] = {}
 
     def tell(self, context: Context, progress: Progress) -> None:

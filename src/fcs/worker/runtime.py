@@ -18,7 +18,7 @@ from fcs.database.connect import Connection, connect
 from fcs.database.hearing import NO_HINTS, hears
 from fcs.database.home import Home
 from fcs.database.line import Line, is_passing
-from fcs.database.mail import listen
+from fcs.database.mail import hints, listen
 from fcs.database.runs import Again
 from fcs.database.workers import Registration
 from fcs.domain.backoff import full_jitter, is_worth_a_line
@@ -94,8 +94,8 @@ class Worker:
             known_runs=lambda: self._executor.runs | self._outbox.runs,
         )
         self._home = Home(part="worker", testify=self._witness.testify)
-        self._outbox = Outbox(url, self._slots, self._witness, rng=rng)
-        self._progress = ProgressReporter(url, rng=rng)
+        self._outbox = Outbox(url, self._slots, self._witness, rng=rng, lease=settings.lease)
+        self._progress = ProgressReporter(url, rng=rng, lease=settings.lease)
         self._pool = pool
         self._resources = Resources(registry)
         self._executor = Executor(
@@ -134,6 +134,7 @@ class Worker:
             on_fenced=self._fenced.set,
             on_mode=self._follow,
             on_moved=self._intake.look_anew,
+            may_begin=lambda: self._intake.is_answered,
         )
         self.on_mode: Callable[[Mode], None] = lambda _: None
         """Called when the cluster is to be led in another way, and once at the beginning."""
@@ -240,8 +241,8 @@ class Worker:
                     await listen(db, worker_channel(self._slots.incarnation))
                     self._intake.look()
                     tries = 0
-                    async for notification in db.notifies():
-                        self._hear(notification.payload)
+                    async for hint in hints(db):
+                        self._hear(hint)
             except Exception as error:
                 if not is_passing(error):
                     raise
