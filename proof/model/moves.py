@@ -79,6 +79,7 @@ COMPARISONS: Final[Mapping[str, Comparison | None]] = {
     "due_at": None,  # everything is due
     "incarnation": _holds,
     "dispatch_no": lambda task, offer, _: task.no == offer.no,
+    "attempt": lambda task, offer, _: task.attempt + 1 == offer.attempt,
     "run_id": lambda task, offer, _: task.run == offer.run != NO_RUN,
     "max_attempts": lambda task, _, terms: task.attempt < terms.max_attempts,
     "retry_interrupted": lambda _, __, terms: terms.retry_interrupted,

@@ -11,6 +11,7 @@ SHARP = ["begin.dispatch_no", "cancel.status", "retry.max_attempts"]
 
 FENCES = [
     "adopt.unknown",
+    "begin.attempt",
     "begin.hold",
     "begin.incarnation",
     "begin.run_id",

@@ -51,7 +51,7 @@ def _may_begin(db: Transaction, row: TaskRow, incarnation: Incarnation, one: Beg
     if row.dispatch_no != one.dispatch_no and "begin.dispatch_no" not in db.dropped:
         return False
     if row.status is Status.DISPATCHED:
-        return True
+        return row.attempt + 1 == one.attempt or "begin.attempt" in db.dropped
     if row.status is not Status.RUNNING:
         return False
     return row.run_id == one.run_id or "begin.run_id" in db.dropped

@@ -28,7 +28,7 @@ SUCCEEDED: Final = Status.SUCCEEDED
 
 
 class Beginning(msgspec.Struct, frozen=True, gc=False):
-    """What a worker shows to begin a task, and the attempt for which it takes that."""
+    """What a worker shows to begin a task; `attempt` is the number that the body will be told."""
 
     task_id: TaskId
     dispatch_no: int
@@ -111,6 +111,7 @@ async def begin(
         "task_ids": UuidArray(beginning.task_id for beginning in beginnings),
         "dispatch_nos": [beginning.dispatch_no for beginning in beginnings],
         "run_ids": UuidArray(beginning.run_id for beginning in beginnings),
+        "attempts": _attempts(beginnings),
     }
     row = await (await db.execute(_SQL["begin"], params, binary=True)).fetchone()
     assert row is not None, "begin always answers"
@@ -241,6 +242,12 @@ async def report_progress(
     }
     cursor = await db.execute(_SQL["report_progress"], params)
     return {row[0] for row in await cursor.fetchall()}
+
+
+def _attempts(beginnings: Sequence[Beginning]) -> list[int] | None:
+    """Nothing, which takes no room, where all are first attempts: most are."""
+    attempts = [beginning.attempt for beginning in beginnings]
+    return attempts if any(attempt != 1 for attempt in attempts) else None
 
 
 def _endings(endings: Sequence[Ending]) -> dict[str, Any]:
