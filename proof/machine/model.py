@@ -241,7 +241,11 @@ class Model:
         if task is None:
             return False
         task.attempt -= 1
-        task.wait(task.usual_due_at)
+        task.run = None
+        if task.is_unwanted:
+            task.end(Status.CANCELLED, self.now)
+        else:
+            task.wait(task.usual_due_at)
         return True
 
     def hand_back(self, n: int, incarnation: int, dispatch_no: int) -> bool:

@@ -24,6 +24,7 @@ FENCES = [
     "hand_back.status",
     "reap.beat_no",
     "release.status",
+    "release.unwanted",
     "retry.status",
     "take_back.status",
 ]

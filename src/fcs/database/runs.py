@@ -193,8 +193,9 @@ async def retry(db: Connection, agains: Sequence[Again], report: str) -> set[Run
 
 
 async def release(db: Connection, runs: Sequence[tuple[TaskId, RunId | None]]) -> set[TaskId]:
-    """Return runs whose body was never started to pending, the attempt given back. Only a row that
-    somebody wrote by hand runs without a run id."""
+    """Return runs whose body was never started to pending, the attempt given back; or end their
+    tasks, where somebody asked for that. Return the tasks concerned. Only a row that somebody wrote
+    by hand runs without a run id."""
     params = {"task_ids": [task for task, _ in runs], "run_ids": [run for _, run in runs]}
     return _first(await (await db.execute(_SQL["release"], params)).fetchone())
 

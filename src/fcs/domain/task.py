@@ -108,6 +108,8 @@ MOVES: Final[tuple[Move, ...]] = (
          ("id", *_HELD)),
     Move("adopt and retry", Status.DISPATCHED, Status.PENDING, Actor.OPERATOR, "adopt",
          ("id", *_HELD, "retry_interrupted", "max_attempts")),
+    Move("release unwanted", Status.RUNNING, Status.CANCELLED, Actor.OWNER, "release",
+         (*_RUN, "cancel_requested_at")),
     Move("release", Status.RUNNING, Status.PENDING, Actor.OWNER, "release", _RUN),
     Move("reap", Status.RUNNING, Status.INTERRUPTED, Actor.REAPER, "reap", _HELD),
     Move("reap and retry", Status.RUNNING, Status.PENDING, Actor.REAPER, "reap",

@@ -231,8 +231,8 @@ select array(select run_id from again union all select run_id from done) as run_
        (select count(*) from hint) as hints;
 
 -- name: release
--- Give back runs whose body was never started: the attempt does not count. Not where something may
--- be forgotten: there it may have been.
+-- Give back runs whose body was never started: the attempt does not count. Those that somebody wants
+-- to end have come to that. Not where something may be forgotten: there it may have been.
 with durable as (select fcs.durably(), is_open from fcs.home),
 wanted as (
     select wanted.*
@@ -245,13 +245,18 @@ wanted as (
 ),
 released as (
        update fcs.tasks
-          set status = 'pending',
+          set status = case when cancel_requested_at is null then 'pending'::fcs.status else 'cancelled' end,
               worker_id = null,
               incarnation = null,
               run_id = null,
               attempt = greatest(tasks.attempt, 1) - 1,
               started_at = null,
-              due_at = greatest(scheduled_at, created_at),
+              due_at = case when cancel_requested_at is null then greatest(scheduled_at, created_at) end,
+              error = case
+                  when cancel_requested_at is null then error
+                  else 'cancelled before it started' || coalesce(': ' || nullif(cancel_reason, ''), '')
+              end,
+              cancel_level = case when cancel_requested_at is not null then 'before_start' end,
               updated_at = fcs.now()
          from wanted
         where tasks.id = wanted.task_id
