@@ -104,7 +104,9 @@ class Simulated:
     async def _run(self, db: Connection, ids: list[TaskId]) -> None:
         found = await tasks.fetch(db, self._incarnation, ids, limit=len(ids))
         run_ids = dict(zip([row.id for row in found], new_run_ids(len(found)), strict=True))
-        beginnings = [Beginning(row.id, row.dispatch_no, run_ids[row.id]) for row in found]
+        beginnings = [
+            Beginning(row.id, row.dispatch_no, run_ids[row.id], row.attempt) for row in found
+        ]
         begun = await runs.begin(db, self._incarnation, beginnings)
         self._taken += len(begun)
         self._report_no += 1

@@ -39,6 +39,8 @@ class Fence(NamedTuple):
             statements[name] = whole
 
 
+_IN_A_FAILOVER: Final = "only after a failover is the number of a dispatch given twice"
+
 _OF_A_DISPATCH: Final = {
     "tasks.hand_back": (
         "and tasks.incarnation is not distinct from %(incarnation)b",
@@ -58,7 +60,7 @@ _OF_A_DISPATCH: Final = {
     "runs.begin": (
         "and tasks.incarnation is not distinct from %(incarnation)b",
         "and tasks.dispatch_no = wanted.dispatch_no",
-        "tasks.status = 'dispatched' or",
+        "tasks.status = 'dispatched' and tasks.attempt + 1 = coalesce(wanted.attempt, 1) or",
     ),
 }
 
@@ -79,11 +81,13 @@ FENCES: Final[tuple[Fence, ...]] = (
             what,
             text,
             "true or" if text.endswith("or") else "",
-            "the number of a dispatch is never given twice" if what == "incarnation" else "",
+            _IN_A_FAILOVER if what == "incarnation" else "",
         )
         for statement, texts in _OF_A_DISPATCH.items()
         for what, text in zip(("incarnation", "dispatch_no", "status"), texts, strict=True)
     ),
+    Fence("runs.begin", "attempt", "and tasks.attempt + 1 = coalesce(wanted.attempt, 1)",
+          spare=_IN_A_FAILOVER),
     Fence("runs.begin", "run_id", "and tasks.run_id = wanted.run_id"),
     *(
         Fence(statement, what, text)

@@ -81,15 +81,15 @@ async def begin(
     run = world.number()
     process.asked[run] = fetched
     world.ledger.owners[run] = process.incarnation, n
-    asked = Begin(process.incarnation, n, fetched.dispatch_no, run)
+    asked = Begin(process.incarnation, n, fetched.dispatch_no, run, fetched.attempt)
     world.mail.append(Message(n, partial(_begin, world, process, asked, is_heard=True)))
     if not is_late:
         await _begin(world, process, asked, is_heard=is_heard)
 
 
 async def _begin(world: World, process: Process, asked: Begin, *, is_heard: bool) -> None:
-    beginnings = [beginning(asked.task, dispatch_no=asked.dispatch_no, run=asked.run)]
-    begun = await runs.begin(world.db, incarnation(asked.incarnation), beginnings)
+    one = beginning(asked.task, dispatch_no=asked.dispatch_no, run=asked.run, attempt=asked.attempt)
+    begun = await runs.begin(world.db, incarnation(asked.incarnation), [one])
     _agree("begin", begun, _if(world.model.begin(asked), asked.task))
     await world.check("begin")
     if is_heard and (fetched := process.asked.pop(asked.run, None)) is not None:

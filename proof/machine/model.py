@@ -72,6 +72,7 @@ class Begin(NamedTuple):
     task: int
     dispatch_no: int
     run: int
+    attempt: int
 
 
 class Model:
@@ -214,9 +215,8 @@ class Model:
 
     def begin(self, asked: Begin) -> bool:
         task = self._dispatched(asked.task, asked.incarnation, asked.dispatch_no)
-        if task is not None:
-            task.status, task.run = Status.RUNNING, asked.run
-            task.attempt += 1
+        if task is not None and task.attempt + 1 == asked.attempt:
+            task.status, task.run, task.attempt = Status.RUNNING, asked.run, asked.attempt
             self.workers[asked.incarnation].taken += 1
             return True
         known = self._running(asked.task, asked.run)
@@ -241,7 +241,11 @@ class Model:
         if task is None:
             return False
         task.attempt -= 1
-        task.wait(task.usual_due_at)
+        task.run = None
+        if task.is_unwanted:
+            task.end(Status.CANCELLED, self.now)
+        else:
+            task.wait(task.usual_due_at)
         return True
 
     def hand_back(self, n: int, incarnation: int, dispatch_no: int) -> bool:

@@ -77,7 +77,7 @@ def standby(**given: Any) -> Configuration:
     return Configuration(name, lambda: search(Standby(scope)), of_tasks)
 
 
-def _forget(**given: Any) -> Configuration:
+def forget(**given: Any) -> Configuration:
     scope = Scope(**given)
     name = f"a standby forgets: {_named(scope)}"
     return Configuration(name, lambda: search(Forget(scope)), of_tasks)
@@ -115,7 +115,7 @@ SHORT: Final[Sequence[Configuration]] = (
     _bound(workers=2, dispatches=2),
     _bound(workers=2, dispatches=2, leaving=True, **RETRIES),
     standby(workers=2, dispatches=2),
-    _forget(workers=1, dispatches=2),
+    forget(workers=1, dispatches=2),
     _scan(3),
     _ring(5),
     _election(2, 1),
@@ -133,7 +133,8 @@ LONG: Final[Sequence[Configuration]] = (
     safe(tasks=3, workers=2, dispatches=2),
     _bound(workers=2, dispatches=3, clients=True, **RETRIES),
     standby(workers=2, dispatches=3),
-    _forget(workers=2, dispatches=2),
+    standby(workers=2, dispatches=2, **RETRIES),
+    forget(workers=2, dispatches=2),
     _scan(5),
     _election(2, 2),
     safe(tasks=2, workers=2, dispatches=3, max_attempts=2),

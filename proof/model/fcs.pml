@@ -54,9 +54,9 @@ inline wait_again() {
 }
 
 #ifdef NO_NUMBER
-#define NUMBER_FITS true
+#define NUMBERS_FIT true
 #else
-#define NUMBER_FITS (no == n)
+#define NUMBERS_FIT (no == n && attempt + 1 == a)
 #endif
 
 #ifdef NO_HOLDER
@@ -99,7 +99,7 @@ proctype Slot(byte me) {
 
        atomic {                                         /* begin */
            if
-           :: status == dispatched && NUMBER_FITS && HOLDER_FITS ->
+           :: status == dispatched && NUMBERS_FIT && HOLDER_FITS ->
                   become(running);
                   runs++;
                   r = runs;

@@ -178,8 +178,8 @@ class Life:
     def _dispatch(self, task: Task, process: int) -> Iterator[Step]:
         if made := self._made(task, "dispatch", Offer(holder=process)):
             after, wrong = made
-            if self._remembers:
-                told = Told(process, after.attempt + 1)
+            told = Told(process, after.no, after.attempt + 1)
+            if self._remembers and told not in task.told:
                 after = after._replace(told=(*task.told, told))
             yield Label("dispatch", process, no=after.no), after, wrong
 
@@ -188,9 +188,9 @@ class Life:
         unless the statement would take it from anybody."""
         told = task.told
         if not self._remembers:
-            told = (Told(task.holder, task.attempt + 1),)
+            told = (Told(task.holder, task.no, task.attempt + 1),)
         of_anybody = self._scope.hints_go_astray and not self._table.compares(act, "incarnation")
-        for no, (addressee, attempt) in enumerate(told, start=task.no - len(told) + 1):
+        for addressee, no, attempt in told:
             for process, condition in enumerate(workers):
                 if condition != UNBORN and (of_anybody or self._are_same(process, addressee)):
                     yield Offer(process, no, attempt=attempt)
@@ -213,7 +213,8 @@ class Life:
     def _begin_again(self, task: Task) -> Iterator[Step]:
         """A begin is sent until there is an answer, so it may be carried out once more."""
         for id, run in enumerate(task.runs):
-            if made := self._made(task, "begin", Offer(run.worker, run.no, id)):
+            offer = Offer(run.worker, run.no, id, run.attempt)
+            if made := self._made(task, "begin", offer):
                 yield Label("begin again", run.worker, id, run.no), *made
 
     # From the answer to the end of the body: what the worker does.

@@ -118,9 +118,9 @@ MISTAKES: Final[Sequence[Mistake]] = (
     ),
     of_tables(
         "no dispatch number",
-        "A begin does not compare the number of the dispatch.",
+        "A begin compares neither the number of the dispatch nor that of the attempt.",
         ONCE,
-        moves=without("dispatch_no", "begin"),
+        moves=without("dispatch_no", "begin", moves=without("attempt", "begin")),
         dispatches=3,
         max_attempts=2,
     ),
@@ -192,6 +192,13 @@ MISTAKES: Final[Sequence[Mistake]] = (
         "A worker without an answer to its begin reads the row to learn whether it went through.",
         ONCE,
         _searches(lambda: Standby(Scope(lapses=frozenset({Lapse.READ_CONFIRM})))),
+        of_tasks,
+    ),
+    Mistake(
+        "no number of the attempt",
+        "A begin compares the number of the dispatch alone, which a failover lets be given twice.",
+        ONCE,
+        _searches(lambda: Standby(Scope(moves=without("attempt", "begin"), max_attempts=2))),
         of_tasks,
     ),
     Mistake(

@@ -41,7 +41,7 @@ ACTS: Final[Mapping[str, tuple[Actor, tuple[str, ...]]]] = {
     "interrupt": (Actor.OWNER, ("interrupt",)),
     "stop": (Actor.OWNER, ("stop",)),
     "retry": (Actor.OWNER, ("retry",)),
-    "release": (Actor.OWNER, ("release",)),
+    "release": (Actor.OWNER, ("release", "release unwanted")),
     "reap": (Actor.REAPER, ("reap", "reap and retry")),
     "cancel": (Actor.CLIENT, ("cancel",)),
     "delete": (Actor.CLIENT, ("delete",)),
@@ -79,8 +79,10 @@ COMPARISONS: Final[Mapping[str, Comparison | None]] = {
     "due_at": None,  # everything is due
     "incarnation": _holds,
     "dispatch_no": lambda task, offer, _: task.no == offer.no,
+    "attempt": lambda task, offer, _: task.attempt + 1 == offer.attempt,
     "run_id": lambda task, offer, _: task.run == offer.run != NO_RUN,
     "max_attempts": lambda task, _, terms: task.attempt < terms.max_attempts,
+    "cancel_requested_at": lambda task, _, __: task.asked,
     "retry_interrupted": lambda _, __, terms: terms.retry_interrupted,
 }
 
@@ -128,12 +130,7 @@ class Table:
 
 def _is_unwanted(task: Task, move: Move) -> bool:
     """Nothing that somebody wants to end runs again."""
-    return (
-        task.asked
-        and move.before is Status.RUNNING
-        and move.after is Status.PENDING
-        and move.name != "release"
-    )
+    return task.asked and move.before is Status.RUNNING and move.after is Status.PENDING
 
 
 def _moved(task: Task, move: Move, offer: Offer) -> Task:
@@ -142,9 +139,8 @@ def _moved(task: Task, move: Move, offer: Offer) -> Task:
         return task._replace(status=move.after, holder=offer.holder, no=task.no + 1)
     if move.after is Status.RUNNING:
         return task._replace(status=move.after, run=offer.run, attempt=task.attempt + 1)
-    if move.after is Status.PENDING:
-        back = move.name == "release"
-        attempt = task.attempt - back
+    if move.after is Status.PENDING or move.statement == "release":
+        attempt = task.attempt - (move.statement == "release")
         return task._replace(status=move.after, holder=NOBODY, run=NO_RUN, attempt=attempt)
     return task._replace(status=move.after, holder=NOBODY)
 

@@ -61,6 +61,7 @@ class Told(NamedTuple):
     """What the worker of one dispatch could read in the row."""
 
     worker: int
+    no: int
     attempt: int
 
 
@@ -76,7 +77,8 @@ class Task(NamedTuple):
     """Whether somebody asked for its end while it was running."""
     runs: tuple[Run, ...] = ()
     told: tuple[Told, ...] = ()
-    """One entry for each dispatch, where the model has to remember them."""
+    """One entry for each dispatch, where the model has to remember them; two with one number,
+    where a failover has lost the first of them."""
 
 
 Row = tuple[Status | None, int, int, int, int, bool]
@@ -104,7 +106,7 @@ class Offer(NamedTuple):
     no: int = 0
     run: int = NO_RUN
     attempt: int = 0
-    """Not compared: what the worker believes the attempt to be."""
+    """What the worker believes to be the number of the attempt."""
 
 
 class Label(NamedTuple):

@@ -100,8 +100,10 @@ class Checks:
         step = (before.status if before else None, after.status)
         if before and before.status.is_final:
             violated("FINAL", f"{statement} made a {step[0]} task {step[1]}: {short(after.id)}")
-        if statement == "release" and after.status is Status.PENDING and before:
+        if statement == "release" and before:
             self._mind_release(before)
+        if after.status is Status.PENDING and after.cancel_requested_at:
+            violated("TRUTH", f"{statement}: it runs again, though not wanted: {short(after.id)}")
         if not any(
             step in _BY_STATEMENT.get(name, ()) for name in _INCLUDED.get(statement, (statement,))
         ):

@@ -125,7 +125,8 @@ class Steps(Looking):
             if row.run_id and self._is(0.3):
                 run_id = row.run_id
             self._runs.append((row.id, run_id))
-            beginnings.append(Beginning(row.id, no, run_id))
+            attempt = row.attempt + 1 if self._is(0.9) else row.attempt
+            beginnings.append(Beginning(row.id, no, run_id, attempt))
         return Step(
             "begin",
             lambda db: runs.begin(db, incarnation, beginnings),

@@ -48,6 +48,7 @@ TEETH: Final[Sequence[Tooth]] = (
     Tooth("retry.status", "what has ended runs again", 400),
     Tooth("allowance+retry.max_attempts", "it runs again without an attempt left", 40),
     Tooth("release.status", "what has ended is given back", 400),
+    Tooth("release.unwanted", "what shall end is given back to be started", 400),
     Tooth("cancel.status", "cancel ends what runs", 40),
     Tooth("create.durable", "a create may be lost in a crash", 40),
     Tooth("witness", "workers do not testify", 400),

@@ -54,8 +54,10 @@ def ending(n: int, status: Status = Status.SUCCEEDED, *, run: int | None = None)
     return Ending(task_id(n), run_id(n if run is None else run), status, error)
 
 
-def beginning(n: int, *, dispatch_no: int = 1, run: int | None = None) -> Beginning:
-    return Beginning(task_id(n), dispatch_no, run_id(n if run is None else run))
+def beginning(
+    n: int, *, dispatch_no: int = 1, run: int | None = None, attempt: int = 1
+) -> Beginning:
+    return Beginning(task_id(n), dispatch_no, run_id(n if run is None else run), attempt)
 
 
 def registration(n: int, **changes: Any) -> Registration:

@@ -17,6 +17,7 @@ from tests.database.scene import (
     row,
     rows,
     run_id,
+    status,
     task_id,
     to,
     worker_id,
@@ -24,9 +25,11 @@ from tests.database.scene import (
 
 from fcs.database import runs, tasks
 from fcs.database.connect import Connection
-from fcs.domain.task import Status
+from fcs.database.runs import Again, Beginning, Evidence
+from fcs.domain.task import AttemptOutcome, Status
 
 W, RIVAL = incarnation(7), incarnation(8)
+OUCH = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch")
 
 
 @pytest.fixture(autouse=True)
@@ -133,9 +136,62 @@ async def test_a_slow_begin_does_not_start_on_the_next_dispatch_to_the_same_work
     assert await runs.begin(db, W, [beginning(1, dispatch_no=1, run=2)]) == set()
 
 
-@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED])
-async def test_what_is_final_does_not_begin_again(db: Connection, status: Status) -> None:
-    await add_final(db, 7, 1, status)
+async def test_a_begin_from_before_a_failover_takes_no_number_of_another_attempt(
+    db: Connection,
+) -> None:
+    """ONCE: handing out is committed lazily, so a failover may lose a dispatch, and its number is
+    given again. A begin of the first one may arrive only then."""
+    await add_tasks(db, 1, max_attempts=2)
+    await tasks.dispatch(db, to(7, 1))
+    async with db.transaction(force_rollback=True):  # of which the standby has received nothing
+        await tasks.hand_back(db, W, [(task_id(1), 1)])
+        await tasks.dispatch(db, to(7, 1))
+        lost = await fetched(db, run=2)
+    await runs.begin(db, W, [beginning(1)])
+    await runs.retry(db, [Again(task_id(1), run_id(1), 0.0, OUCH)], "report")
+    await tasks.dispatch(db, to(7, 1))
+    found = await fetched(db, run=3)
+    assert (lost.dispatch_no, found.dispatch_no) == (2, 2)
+    assert (lost.attempt, found.attempt) == (1, 2)
+
+    assert await runs.begin(db, W, [lost]) == set()
+    assert await runs.begin(db, W, [found]) == {task_id(1)}
+    begun = await row(db, 1)
+    assert (begun["attempt"], begun["run_id"]) == (2, run_id(3))
+
+
+async def fetched(db: Connection, *, run: int) -> Beginning:
+    """What W would show to begin task 1, as it is dispatched to it."""
+    [found] = await tasks.fetch(db, W, [task_id(1)], limit=1)
+    return beginning(1, dispatch_no=found.dispatch_no, attempt=found.attempt, run=run)
+
+
+async def test_an_attempt_too_high_does_not_begin_either(db: Connection) -> None:
+    """The attempts before it may have been forgotten."""
+    await add_dispatched(db, 7, 1)
+
+    assert await runs.begin(db, W, [beginning(1, attempt=2)]) == set()
+    assert await status(db, 1) == "dispatched"
+
+
+async def test_first_attempts_and_later_ones_begin_together(db: Connection) -> None:
+    await add_tasks(db, 1, max_attempts=2)
+    await tasks.dispatch(db, to(7, 1))
+    await runs.begin(db, W, [beginning(1)])
+    await runs.retry(db, [Again(task_id(1), run_id(1), 0.0, OUCH)], "report")
+    await tasks.dispatch(db, to(7, 1))
+    await add_dispatched(db, 7, 2, 3)
+    later = beginning(1, dispatch_no=2, attempt=2, run=11)
+
+    begun = await runs.begin(db, W, [later, beginning(2), beginning(3, attempt=2)])
+    assert begun == {task_id(1), task_id(2)}
+    assert await runs.begin(db, W, [later]) == {task_id(1)}, "and so it is if sent again"
+    assert [(await row(db, n))["attempt"] for n in (1, 2, 3)] == [2, 1, 0]
+
+
+@pytest.mark.parametrize("end", [Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED])
+async def test_what_is_final_does_not_begin_again(db: Connection, end: Status) -> None:
+    await add_final(db, 7, 1, end)
 
     assert await runs.begin(db, W, [beginning(1)]) == set()
 

@@ -17,6 +17,7 @@ from tests.database.scene import (
     run_id,
     status,
     task_id,
+    to,
     worker_row,
 )
 
@@ -85,6 +86,29 @@ async def test_what_runs_is_asked_to_end_and_its_owner_says_what_came_of_it(
     assert view is not None
     assert view.status is Status.CANCELLED
     assert view.cancel == CancelRequest(NOON, "no need", StopLevel.CANCEL)
+
+
+async def test_what_is_given_back_unstarted_after_that_never_starts(db: Connection) -> None:
+    """TRUTH: whoever asked for its end was told that it will be asked, and it has no body."""
+    await add_running(db, 7, 1, 2, 3)
+    await cancel(db, 1, reason="no need")
+    await cancel(db, 2)
+    await freeze(db, NOON + SECOND)
+
+    runs_of_all = [(task_id(n), run_id(n)) for n in (1, 2, 3)]
+    assert await runs.release(db, runs_of_all) == {task_id(1), task_id(2), task_id(3)}
+    assert [await status(db, n) for n in (1, 2, 3)] == ["cancelled", "cancelled", "pending"]
+    assert await tasks.dispatch(db, to(7, 1, 2, 3)) == {task_id(3)}
+
+    first, second = await row(db, 1), await row(db, 2)
+    assert first["error"] == "cancelled before it started: no need"
+    assert second["error"] == "cancelled before it started"
+    assert first["cancel_level"] == second["cancel_level"] == StopLevel.BEFORE_START
+    assert (first["cancel_reason"], first["cancel_requested_at"]) == ("no need", NOON)
+    assert (first["attempt"], first["run_id"], first["started_at"]) == (0, None, None)
+    assert (first["worker_id"], first["incarnation"], first["due_at"]) == (None, None, None)
+    assert first["updated_at"] == NOON + SECOND
+    assert (await row(db, 3))["cancel_level"] is None
 
 
 async def test_a_body_that_ends_by_itself_is_called_what_it_was(db: Connection) -> None:

@@ -52,6 +52,14 @@ async def adopt(db: Connection) -> None:
     assert await identity.adopt(db, await identity.look(db)) is not None
 
 
+async def release_unwanted(db: Connection) -> None:
+    """A run whose end somebody has asked for."""
+    await db.execute(
+        "update fcs.tasks set cancel_requested_at = fcs.now() where status = 'running'"
+    )
+    await runs.release(db, [(ID, run_id(1))])
+
+
 STATEMENTS: dict[str, list[Act]] = {
     "create": [lambda db: tasks.create(db, [new(1)])],
     "create_plain": [lambda db: creation.create_plain(db, new(1))],
@@ -68,7 +76,7 @@ STATEMENTS: dict[str, list[Act]] = {
         for end in sorted(FINAL)
     ],
     "retry": [lambda db: runs.retry(db, [Again(ID, run_id(1), 0.0, OUCH)], "report")],
-    "release": [lambda db: runs.release(db, [(ID, run_id(1))])],
+    "release": [lambda db: runs.release(db, [(ID, run_id(1))]), release_unwanted],
     "testify": [lambda db: runs.testify(db, worker_id(7), [Receipt(ID, run_id(1), 1, 1.0, True)])],
     "adopt": [adopt],
     "cancel": [lambda db: tasks.cancel(db, [ID], reason="no need")],

@@ -42,9 +42,10 @@ async def add_retried(db: Connection, n: int, **options: Any) -> None:
 
 
 async def begin(db: Connection, n: int, *, dispatch_no: int, run: int) -> None:
+    """Each dispatch is that of another attempt."""
     assert await tasks.dispatch(db, to(7, n)) == {task_id(n)}
-    begun = await runs.begin(db, W, [beginning(n, dispatch_no=dispatch_no, run=run)])
-    assert begun == {task_id(n)}
+    one = beginning(n, dispatch_no=dispatch_no, run=run, attempt=dispatch_no)
+    assert await runs.begin(db, W, [one]) == {task_id(n)}
 
 
 def again(n: int, *, run: int | None = None, delay: float = 0.0, more: int = 0) -> Again:

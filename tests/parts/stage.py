@@ -250,9 +250,8 @@ class Fake:
     async def begin(self, task_id: TaskId) -> RunId:
         [found] = await tasks.fetch(self.db, self.incarnation, [task_id], limit=1)
         run_id = self._runs[task_id] = new_run_ids(1)[0]
-        begun = await runs.begin(
-            self.db, self.incarnation, [Beginning(task_id, found.dispatch_no, run_id)]
-        )
+        one = Beginning(task_id, found.dispatch_no, run_id, found.attempt)
+        begun = await runs.begin(self.db, self.incarnation, [one])
         assert begun == {task_id}
         self.taken += 1
         return run_id

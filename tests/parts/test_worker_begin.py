@@ -162,6 +162,27 @@ async def test_a_begin_that_commits_for_nobody_is_given_back(
     assert starts == 2
 
 
+async def test_what_is_given_back_does_not_start_if_somebody_has_asked_for_its_end(
+    app: App, database_url: str, db: Connection
+) -> None:
+    starts = 0
+
+    @app.task
+    async def counted() -> None:
+        nonlocal starts
+        starts += 1
+
+    unwanted = await counted.enqueue()
+    async with working(database_url, app.registry) as hired:
+        async with db.transaction():
+            await begin_for_nobody(db, hired.incarnation, unwanted.id)
+            found = await tasks.cancel(db, [unwanted.id], reason="no need")
+        assert found == {unwanted.id: Status.RUNNING}
+        [cancelled] = await reach(db, [unwanted.id], Status.CANCELLED)
+    assert cancelled.error == "cancelled before it started: no need"
+    assert (starts, cancelled.attempt) == (0, 0)
+
+
 class Clock:
     """The local clock, as a machine knows it that was put to sleep and woke up."""
 

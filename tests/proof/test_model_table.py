@@ -19,6 +19,7 @@ SCOPES: Final = (
     Scope(max_attempts=3, retry_interrupted=True, leaving=True, clients=True),
 )
 NOT_SEEN: Final = {
+    ("begin", "attempt"),  # only after a failover, which `Standby` has
     ("dispatch", "due_at"),  # everything is due in the model
     ("reap and retry", "status"),  # what is dispatched goes back all the same
     ("retry", "max_attempts"),  # workers count as well, and do not ask for more

@@ -11,6 +11,7 @@ SHARP = ["begin.dispatch_no", "cancel.status", "retry.max_attempts"]
 
 FENCES = [
     "adopt.unknown",
+    "begin.attempt",
     "begin.hold",
     "begin.incarnation",
     "begin.run_id",
@@ -23,6 +24,7 @@ FENCES = [
     "hand_back.status",
     "reap.beat_no",
     "release.status",
+    "release.unwanted",
     "retry.status",
     "take_back.status",
 ]

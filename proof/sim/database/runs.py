@@ -10,7 +10,7 @@ from fcs.database.runs import FORGOTTEN, Again, Beginning, Ending, Evidence, Rec
 from fcs.domain.errors import OnHold
 from fcs.domain.hints import SUPERVISOR_CHANNEL
 from fcs.domain.ids import Incarnation, RunId, TaskId, WorkerId
-from fcs.domain.task import AttemptOutcome, Status
+from fcs.domain.task import AttemptOutcome, Status, StopLevel
 from proof.sim.database.tables import AttemptRow, LateRow, TaskRow, Transaction
 
 
@@ -51,7 +51,7 @@ def _may_begin(db: Transaction, row: TaskRow, incarnation: Incarnation, one: Beg
     if row.dispatch_no != one.dispatch_no and "begin.dispatch_no" not in db.dropped:
         return False
     if row.status is Status.DISPATCHED:
-        return True
+        return row.attempt + 1 == one.attempt or "begin.attempt" in db.dropped
     if row.status is not Status.RUNNING:
         return False
     return row.run_id == one.run_id or "begin.run_id" in db.dropped
@@ -178,22 +178,34 @@ def release(db: Transaction, runs: Sequence[tuple[TaskId, RunId | None]]) -> set
         row = db.tables.tasks.get(task_id)
         if row is None or not _owns(db, "release", row, run_id):
             continue
-        db.put_task(
-            replace(
-                row,
-                status=Status.PENDING,
-                worker_id=None,
-                incarnation=None,
-                run_id=None,
-                attempt=row.attempt - 1,
-                started_at=None,
-                due_at=max(row.created_at, row.scheduled_at or row.created_at),
-                updated_at=db.now,
-            )
+        never = replace(
+            row,
+            status=Status.PENDING,
+            worker_id=None,
+            incarnation=None,
+            run_id=None,
+            attempt=row.attempt - 1,
+            started_at=None,
+            due_at=max(row.created_at, row.scheduled_at or row.created_at),
+            updated_at=db.now,
         )
+        is_unwanted = row.cancel_requested_at is not None and "release.unwanted" not in db.dropped
+        db.put_task(_cancelled(never) if is_unwanted else never)
         released.append(row.id)
     db.tell_of(released)
     return set(released)
+
+
+def _cancelled(row: TaskRow) -> TaskRow:
+    """The same, where somebody wanted its end."""
+    error = "cancelled before it started" + (f": {row.cancel_reason}" if row.cancel_reason else "")
+    return replace(
+        row,
+        status=Status.CANCELLED,
+        due_at=None,
+        error=error,
+        cancel_level=StopLevel.BEFORE_START,
+    )
 
 
 def record_late(db: Transaction, endings: Sequence[Ending]) -> set[TaskId]:

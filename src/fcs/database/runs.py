@@ -28,7 +28,7 @@ SUCCEEDED: Final = Status.SUCCEEDED
 
 
 class Beginning(msgspec.Struct, frozen=True, gc=False):
-    """What a worker shows to begin a task, and the attempt for which it takes that."""
+    """What a worker shows to begin a task; `attempt` is the number that the body will be told."""
 
     task_id: TaskId
     dispatch_no: int
@@ -111,6 +111,7 @@ async def begin(
         "task_ids": UuidArray(beginning.task_id for beginning in beginnings),
         "dispatch_nos": [beginning.dispatch_no for beginning in beginnings],
         "run_ids": UuidArray(beginning.run_id for beginning in beginnings),
+        "attempts": _attempts(beginnings),
     }
     row = await (await db.execute(_SQL["begin"], params, binary=True)).fetchone()
     assert row is not None, "begin always answers"
@@ -192,8 +193,9 @@ async def retry(db: Connection, agains: Sequence[Again], report: str) -> set[Run
 
 
 async def release(db: Connection, runs: Sequence[tuple[TaskId, RunId | None]]) -> set[TaskId]:
-    """Return runs whose body was never started to pending, the attempt given back. Only a row that
-    somebody wrote by hand runs without a run id."""
+    """Return runs whose body was never started to pending, the attempt given back; or end their
+    tasks, where somebody asked for that. Return the tasks concerned. Only a row that somebody wrote
+    by hand runs without a run id."""
     params = {"task_ids": [task for task, _ in runs], "run_ids": [run for _, run in runs]}
     return _first(await (await db.execute(_SQL["release"], params)).fetchone())
 
@@ -241,6 +243,12 @@ async def report_progress(
     }
     cursor = await db.execute(_SQL["report_progress"], params)
     return {row[0] for row in await cursor.fetchall()}
+
+
+def _attempts(beginnings: Sequence[Beginning]) -> list[int] | None:
+    """Nothing, which takes no room, where all are first attempts: most are."""
+    attempts = [beginning.attempt for beginning in beginnings]
+    return attempts if any(attempt != 1 for attempt in attempts) else None
 
 
 def _endings(endings: Sequence[Ending]) -> dict[str, Any]:

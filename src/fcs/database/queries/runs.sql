@@ -4,14 +4,19 @@
 -- name: begin
 -- Take up tasks, each under the run id that its worker made beforehand. Sent again after an
 -- unknown answer it gives the same answer, and because it writes, its commit is durable proof
--- that the run is known. Answers with those that run, or null where it is all of them; and whether
--- anything begins at all on this database.
+-- that the run is known. The number of a dispatch that a failover has lost is given again; so what
+-- the body will be told to be the number of its attempt is compared as well. Answers with those that
+-- run, or null where it is all of them; and whether anything begins at all on this database.
 with durable as (select fcs.durably(), fcs.now() as now, is_open from fcs.home),
 wanted as (
     select wanted.*, now
       from durable,
-           unnest(%(task_ids)b::uuid[], %(dispatch_nos)b::int[], %(run_ids)b::uuid[])
-               with ordinality as wanted (task_id, dispatch_no, run_id, no)
+           unnest(
+               %(task_ids)b::uuid[],
+               %(dispatch_nos)b::int[],
+               %(run_ids)b::uuid[],
+               %(attempts)b::int[]
+           ) with ordinality as wanted (task_id, dispatch_no, run_id, attempt, no)
      where is_open
        and no between 1 and 1000000
   order by task_id
@@ -28,7 +33,7 @@ begun as (
           and tasks.incarnation is not distinct from %(incarnation)b
           and tasks.dispatch_no = wanted.dispatch_no
           and (
-              tasks.status = 'dispatched'
+              tasks.status = 'dispatched' and tasks.attempt + 1 = coalesce(wanted.attempt, 1)
               or tasks.status = 'running' and tasks.run_id = wanted.run_id
           )
     returning tasks.id
@@ -226,8 +231,8 @@ select array(select run_id from again union all select run_id from done) as run_
        (select count(*) from hint) as hints;
 
 -- name: release
--- Give back runs whose body was never started: the attempt does not count. Not where something may
--- be forgotten: there it may have been.
+-- Give back runs whose body was never started: the attempt does not count. Those that somebody wants
+-- to end have come to that. Not where something may be forgotten: there it may have been.
 with durable as (select fcs.durably(), is_open from fcs.home),
 wanted as (
     select wanted.*
@@ -240,13 +245,18 @@ wanted as (
 ),
 released as (
        update fcs.tasks
-          set status = 'pending',
+          set status = case when cancel_requested_at is null then 'pending'::fcs.status else 'cancelled' end,
               worker_id = null,
               incarnation = null,
               run_id = null,
               attempt = greatest(tasks.attempt, 1) - 1,
               started_at = null,
-              due_at = greatest(scheduled_at, created_at),
+              due_at = case when cancel_requested_at is null then greatest(scheduled_at, created_at) end,
+              error = case
+                  when cancel_requested_at is null then error
+                  else 'cancelled before it started' || coalesce(': ' || nullif(cancel_reason, ''), '')
+              end,
+              cancel_level = case when cancel_requested_at is not null then 'before_start' end,
               updated_at = fcs.now()
          from wanted
         where tasks.id = wanted.task_id
