@@ -8,11 +8,11 @@ tried again. Seeds go on where the last night ended.
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from bench.machine import this_machine
 from proof import ledger
@@ -30,30 +30,47 @@ def seeds(count: int) -> Arguments:
     return lambda before: ["--seeds", f"{before * count + 1}..{(before + 1) * count}"]
 
 
-def torture(before: int) -> Sequence[str]:
-    """Half an hour, every other night with failovers."""
-    return [*minutes(30)(before), *(["--standby"] if before % 2 else [])]
+def minutes(count: float, *more: str) -> Arguments:
+    """So many minutes, with another seed each time."""
+    return lambda before: ["--minutes", f"{count:g}", "--seed", str(before + 1), *more]
 
 
-def minutes(count: float) -> Arguments:
-    """So many minutes, with another seed each night."""
-    return lambda before: ["--minutes", f"{count:g}", "--seed", str(before + 1)]
+def plainly(_: int) -> Sequence[str]:
+    """As it is."""
+    return []
 
 
-LONG: Final[Mapping[str, Arguments]] = {
-    "model": lambda _: ["--long"],
-    "interleavings": lambda _: [],
-    "machine": lambda before: ["--examples", "2000", "--seed", str(before + 1)],
-    "sim": seeds(100_000),
-    "twin": seeds(2_000),
-    "mutants": lambda _: [],
-    "suite": lambda _: [],
-    "pooled": lambda _: [],
-    "torture": torture,
-    "soak": lambda _: [],
-    "fuzz": minutes(10),
+LONG: Final[Mapping[str, Sequence[Arguments]]] = {
+    "model": [lambda _: ["--long"]],
+    "interleavings": [plainly],
+    "machine": [lambda before: ["--examples", "2000", "--seed", str(before + 1)]],
+    "sim": [seeds(100_000)],
+    "twin": [seeds(2_000)],
+    "mutants": [plainly],
+    "suite": [plainly],
+    "pooled": [plainly],
+    # Two of them, so that a night that is cut short keeps one; the second fails over as well.
+    "torture": [minutes(50), minutes(50, "--standby")],
+    "soak": [plainly],
+    "fuzz": [minutes(10)],
 }
-"""What each stage is told for its long form."""
+"""What each stage is told for its long form, once or several times."""
+
+
+class Turn(NamedTuple):
+    """One of the times that a stage is carried out; by its name it is known afterwards."""
+
+    name: str
+    stage: str
+    arguments: Arguments
+
+
+def turns(stages: Sequence[str]) -> Iterator[Turn]:
+    """All of them, in their order."""
+    for stage in stages:
+        for number, arguments in enumerate(LONG[stage], 1):
+            name = stage if len(LONG[stage]) == 1 else f"{stage}-{number}"
+            yield Turn(name, stage, arguments)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,26 +84,26 @@ def main(arguments: Sequence[str]) -> int:
     folder = FOLDER / ledger.version()
     folder.mkdir(parents=True, exist_ok=True)
     failed = [
-        stage
-        for stage in options.stages or LONG
-        if not (is_over(stage, folder) and not options.afresh) and not carry_out(stage, folder)
+        turn.name
+        for turn in turns(options.stages or list(LONG))
+        if not (is_over(turn.name, folder) and not options.afresh) and not carry_out(turn, folder)
     ]
-    for stage in failed:
-        print(f"failed: {stage}; what it said is in {folder / stage}.log")
+    for name in failed:
+        print(f"failed: {name}; what it said is in {folder / name}.log")
     return 1 if failed else 0
 
 
-def is_over(stage: str, folder: Path) -> bool:
-    """Whether a stage was carried out on this version, and found nothing."""
-    file = folder / f"{stage}.json"
+def is_over(name: str, folder: Path) -> bool:
+    """Whether it was carried out on this version, and found nothing."""
+    file = folder / f"{name}.json"
     return file.exists() and Summary.read(file).violations == 0
 
 
-def carry_out(stage: str, folder: Path) -> bool:
+def carry_out(turn: Turn, folder: Path) -> bool:
     """Carry a stage out and write down what came of it; whether all was well."""
-    before = sum(run.summary.stage == stage for run in ledger.read())
-    words = ["-m", "proof", stage, *LONG[stage](before)]
-    log, file = folder / f"{stage}.log", folder / f"{stage}.json"
+    before = sum(run.summary.stage == turn.stage for run in ledger.read())
+    words = ["-m", "proof", turn.stage, *turn.arguments(before)]
+    log, file = folder / f"{turn.name}.log", folder / f"{turn.name}.json"
     file.unlink(missing_ok=True)
     began = monotonic()
     with log.open("wb") as output:
@@ -98,7 +115,7 @@ def carry_out(stage: str, folder: Path) -> bool:
             check=False,
         ).returncode
     if not file.exists():
-        print(f"{stage}: ended with code {code} after {monotonic() - began:,.0f} s", flush=True)
+        print(f"{turn.name}: ended with code {code} after {monotonic() - began:,.0f} s", flush=True)
         return False
     found = Summary.read(file)
     ledger.append(

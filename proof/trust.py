@@ -2,23 +2,26 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from bench import publish
 from proof import ledger
 from proof.ledger import ROOT, Run
 from proof.stages import STAGES
+from proof.torture.harm import GAPS
 
 PAGE: Final = ROOT / "TRUST.md"
 PLACE: Final = publish.between("ledger")
+
+RECOVERIES_SHOWN: Final = 10
 
 
 def block(runs: Sequence[Run]) -> str:
     """What stands between the marks of the page."""
     if not runs:
         return "Nothing has been run so far.\n"
-    return "\n".join([_totals(runs), _by_stage(runs), _latest(runs)])
+    return "\n".join([_totals(runs), _by_stage(runs), *_recoveries(runs), _latest(runs)])
 
 
 def bound(chances: int) -> str:
@@ -75,6 +78,29 @@ def _by_stage(runs: Sequence[Run]) -> str:
         )
     heads = ("Stage", "Runs", "Chances", "Hours", "Violations", "Rate, with 95 % certainty")
     return "\n".join(["## By stage", "", *_table(heads, rows), ""])
+
+
+def _recoveries(runs: Sequence[Run]) -> Iterator[str]:
+    """How soon all went on in the last tortures, if there were any."""
+    tortures = [run for run in runs if run.summary.stage == "torture"][-RECOVERIES_SHOWN:]
+    rows = [
+        (
+            run.date,
+            f"`{run.command}`",
+            f"{run.summary.chances:,}",
+            f"{sum(run.summary.faults.values()):,}",
+            *(_gap(run, name) for name in GAPS),
+        )
+        for run in tortures
+    ]
+    if rows:
+        heads = ("Date", "Command", "Tasks", "Faults", *(f"From {gap}" for gap in GAPS.values()))
+        said = "Seconds, of which 50 % and 99 % were shorter, and the longest."
+        yield "\n".join(["## How soon all goes on", "", said, "", *_table(heads, rows), ""])
+
+
+def _gap(run: Run, name: str) -> str:
+    return " / ".join(str(run.summary.figures.get(f"{name} {of}")) for of in ("p50", "p99", "max"))
 
 
 def _latest(runs: Sequence[Run]) -> str:

@@ -5,6 +5,7 @@ books, the nemesis' book, the final tables and the events.
 """
 
 import argparse
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -72,6 +73,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.about:
         print("\n".join(about(options.folder, options.about)))
         return 0
+    # Millions of rows and no cycle among them: what looks for some would take most of the time.
+    gc.disable()
     findings = check(options.folder)
     print(table(findings, str(options.folder)))
     for name, seconds in (figure for found in findings for figure in found.figures.items()):

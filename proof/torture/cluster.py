@@ -47,11 +47,11 @@ REST_MIN: Final = 3.0
 
 class Plan(NamedTuple):
     """How long, how hard, how much. Times are in seconds; `pause` lies between two faults, on
-    average; `ahead` is how far tasks are scheduled at the most."""
+    average; `ahead` is how far tasks are scheduled at the most; `rate` counts creates a second."""
 
     seed: int
     seconds: float
-    rate: float = 90.0
+    rate: float = 100.0
     pause: float = 0.3
     ahead: float = 20.0
     pause_max: float = 15.0

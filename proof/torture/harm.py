@@ -1,10 +1,11 @@
 """What was done to processes, and what they may be excused for by it; how soon all went on."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from proof.torture.finding import Finding, Violation, quantile
-from proof.torture.history import Act, History, Line
+from proof.torture.history import Act, History, Line, Spells, place_of
 
 LONG_CUT: Final = 2.0
 """Seconds after which a pause or a cut may cost a worker its lease: that is longer, but a broken
@@ -31,6 +32,12 @@ DISTURBING: Final = frozenset(
 ZOMBIE_MAX: Final = 0.5
 RECOVERY_MAX: Final = 15.0
 
+GAPS: Final = {
+    "next start": "a fault until the next start",
+    "kill to truth": "kill -9 of a worker until the rows tell the truth about what it ran",
+}
+"""The seconds that are measured between two things, by the names of figures."""
+
 
 def live(history: History) -> Finding:
     """C7, LIVE: when all faults are over, nothing that is due waits, and nothing hangs."""
@@ -49,8 +56,9 @@ def recovery(history: History) -> Finding:
     wrong = []
     gaps = list(_gaps_to_next_start(history))
     truths = list(_gaps_to_truth(history))
+    unrest = Spells(act for act in history.acts if act.kind in DISTURBING)
     for act, run, at in [*gaps, *truths]:
-        waited = at - _calm_since(history, act.ended, at)
+        waited = at - unrest.over(act.ended, at)
         if waited > RECOVERY_MAX:
             what = f"{waited:.1f} s of calm after {act.kind} {act.no} until it went on"
             wrong.append(Violation((run,), what))
@@ -58,7 +66,7 @@ def recovery(history: History) -> Finding:
     known = [at - act.ended for act, _, at in truths]
     figures = {
         f"{name} {which}": round(value, 3)
-        for name, values in (("next start", starts), ("kill to truth", known))
+        for name, values in zip(GAPS, (starts, known), strict=True)
         for which, value in (
             ("p50", quantile(values, 0.5)),
             ("p99", quantile(values, 0.99)),
@@ -97,18 +105,6 @@ def _gaps_to_truth(history: History) -> Iterator[tuple[Act, str, float]]:
                     yield act, end.run or "", end.real - history.to_real
 
 
-def _calm_since(history: History, since: float, until: float) -> float:
-    """From when on nothing disturbed, until that moment."""
-    return max(
-        (
-            min(act.ended, until)
-            for act in history.acts
-            if act.kind in DISTURBING and act.began <= until and act.ended >= since
-        ),
-        default=since,
-    )
-
-
 def false_interrupts(history: History) -> Finding:
     """C9, TRUTH: interrupted is only who ran on a worker that was struck itself."""
     wrong, chances = [], 0
@@ -140,9 +136,11 @@ def _is_excused(history: History, worker: str, real: float, starts: Sequence[Lin
     if instance is None:
         return False
     pids = {line.pid for line in starts}
+    own = history.by_place.get(place_of(instance.name), ())
+    everybodys = chain.from_iterable(history.by_kind.get(kind, ()) for kind in EVERYBODY)
     return any(
         act.began <= at and _excuses(act, at, pids)
-        for act in history.acts
+        for act in chain(own, everybodys)
         if act.kind in EVERYBODY or strikes(act, instance.name)
     )
 
@@ -150,12 +148,8 @@ def _is_excused(history: History, worker: str, real: float, starts: Sequence[Lin
 def strikes(act: Act, name: str) -> bool:
     """Whether it is done to this process, or to the wire that it has inherited."""
     if act.kind in WIRES:
-        return _place(name) in map(_place, act.instances)
+        return place_of(name) in map(place_of, act.instances)
     return name in act.instances
-
-
-def _place(name: str) -> str:
-    return name.rpartition(".")[0]
 
 
 def _excuses(act: Act, at: float, pids: set[int]) -> bool:

@@ -4,11 +4,14 @@ Knows the files and nothing of fcs.
 """
 
 import json
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]
@@ -69,6 +72,20 @@ class Act(NamedTuple):
     @property
     def seconds(self) -> float:
         return self.ended - self.began
+
+
+class Spells:
+    """Acts of some kinds, to be asked when the last of them was over."""
+
+    def __init__(self, acts: Iterable[Act]) -> None:
+        spells = sorted((act.began, act.ended) for act in acts)
+        self._began = [began for began, _ in spells]
+        self._over = list(accumulate((ended for _, ended in spells), max))
+
+    def over(self, since: float, until: float) -> float:
+        """From when on nothing of it went on, within this time: `until` if it does so then."""
+        before = bisect_right(self._began, until)
+        return max(since, min(self._over[before - 1], until)) if before else since
 
 
 class Instance(NamedTuple):
@@ -169,6 +186,19 @@ class History:
         return struck
 
     @cached_property
+    def by_place(self) -> Mapping[str, Sequence[Act]]:
+        """What was done to whichever processes were in each place."""
+        struck: dict[str, list[Act]] = defaultdict(list)
+        for act in self.acts:
+            for place in set(map(place_of, act.instances)):
+                struck[place].append(act)
+        return struck
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, Sequence[Act]]:
+        return _grouped(self.acts, lambda act: act.kind)
+
+    @cached_property
     def instance_of(self) -> Mapping[str, Instance]:
         """By the worker's id."""
         return {one.worker: one for one in self.instances.values() if one.worker}
@@ -177,10 +207,8 @@ class History:
         """By how much the database's clock was ahead of the machine's at most, in real time."""
         ahead = [
             float(act.detail["seconds"])
-            for act in self.acts
-            if act.kind == "clock"
-            and act.began + self.to_real <= until
-            and act.ended + self.to_real >= since
+            for act in self.by_kind.get("clock", ())
+            if act.began + self.to_real <= until and act.ended + self.to_real >= since
         ]
         return max([0.0, *ahead])
 
@@ -188,10 +216,14 @@ class History:
         """Whether the database's clock jumped between two moments of real time."""
         return any(
             since <= moment + self.to_real <= until
-            for act in self.acts
-            if act.kind == "clock"
+            for act in self.by_kind.get("clock", ())
             for moment in (act.began, act.ended)
         )
+
+
+def place_of(instance: str) -> str:
+    """Where a process was; the wire that leads there outlives it."""
+    return instance.rpartition(".")[0]
 
 
 def _boot(line: Line) -> float:
@@ -209,8 +241,10 @@ def read(folder: Path) -> History:
     """The books of a run."""
     nemesis = list(_rows(folder / "nemesis.jsonl"))
     calls, cancels = _calls(folder)
+    with (folder / "ledger").open() as ledger:
+        lines = [_line(text) for text in ledger]
     return History(
-        lines=[_line(text) for text in (folder / "ledger").read_text().splitlines()],
+        lines=lines,
         events=[Event(**row) for row in _rows(folder / "events.jsonl")],
         calls=calls,
         cancels=cancels,
@@ -230,11 +264,17 @@ def read(folder: Path) -> History:
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     with file.open() as lines:
-        yield from map(json.loads, lines)
+        for line in lines:
+            yield json.loads(line, object_hook=_lean)
+
+
+def _lean(row: dict[str, Any]) -> dict[str, Any]:
+    """The same, its words shared with all other rows: there are millions of them."""
+    return {intern(name): intern(said) if type(said) is str else said for name, said in row.items()}
 
 
 def _line(text: str) -> Line:
-    mark, serial, task, run, attempt, boot, real, pid, instance = text.split()
+    mark, serial, task, run, attempt, boot, real, pid, instance = map(intern, text.split())
     return Line(
         mark, int(serial), task, run, int(attempt), float(boot), float(real), int(pid), instance
     )

@@ -10,7 +10,10 @@ from uuid import UUID
 SERIALS: Final = 100_000_000
 """So many serial numbers belong to one client."""
 
-MANY: Final = 10
+MANY: Final = (5, 40)
+"""So many tasks are created by one call, where it is not a single one; the least and the most."""
+
+MANY_SHARE: Final = 0.03
 
 CANCELLED: Final = "cancelled"
 """What a cancel says that has ended a task there and then."""
@@ -56,14 +59,15 @@ class Way(NamedTuple):
 
 def wishes(number: int, rng: Random, *, ahead: float) -> Iterator[Wish]:
     """Without end: 70 % at once, 20 % up to `ahead` seconds later, 5 % to be cancelled, 5 % with
-    retries. Among them are some that fail, some that run alone, and 1 % that kill their process."""
+    retries. Among them are some that fail, some that run alone, and 1 % that kill their process.
+    Some of those at once are many: three tasks come of two wishes."""
     serials = count(number * SERIALS + 1)
     while True:
         [lot] = rng.choices(["now", "later", "cancelled", "retried"], [70, 20, 5, 5])
         [ty] = rng.choices(["nap", "nap_in_thread", "nap_alone", "stumble", "poison"], TYPES)
         if lot == "retried":
             ty = "flaky"
-        many = MANY if lot == "now" and rng.random() < 0.01 else 1
+        many = rng.randint(*MANY) if lot == "now" and rng.random() < MANY_SHARE else 1
         latest = {"later": ahead, "cancelled": CANCELLED_WITHIN}.get(lot)
         yield Wish(
             ty=ty,

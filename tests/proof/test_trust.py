@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from proof import ledger, nightly, suite, trust
 from proof.ledger import Run
@@ -66,6 +67,20 @@ def test_the_page_adds_up() -> None:
     assert "| torture | 2 | 1,000 tasks | 1.00 | 0 | < 3.0e-03 |" in said
 
 
+def test_the_page_tells_how_soon_all_went_on() -> None:
+    gaps = {"next start": (0.2, 8.7, 12.6), "kill to truth": (7.0, 9.0, 9.5)}
+    figures = {
+        f"{name} {of}": seconds
+        for name, gap in gaps.items()
+        for of, seconds in zip(("p50", "p99", "max"), gap, strict=True)
+    }
+    said = trust.block([run(replace(summary(), figures=figures)), run(summary(stage="sim"))])
+
+    row = "| 2026-11-29 | `python -m proof torture` | 300 | 12 |"
+    assert f"{row} 0.2 / 8.7 / 12.6 | 7.0 / 9.0 / 9.5 |" in said
+    assert "How soon" not in trust.block([run(summary(stage="sim"))])
+
+
 def test_violations_are_not_hidden_behind_a_bound() -> None:
     said = trust.block([run(summary(violations=1))])
 
@@ -89,6 +104,12 @@ def test_each_night_has_seeds_of_its_own() -> None:
     assert nightly.seeds(100)(0) == ["--seeds", "1..100"]
     assert nightly.seeds(100)(2) == ["--seeds", "201..300"]
     assert nightly.minutes(2.5)(3) == ["--minutes", "2.5", "--seed", "4"]
+    assert nightly.minutes(50, "--standby")(3)[-1] == "--standby"
+
+
+def test_what_is_carried_out_twice_is_known_by_two_names() -> None:
+    names = [turn.name for turn in nightly.turns(["sim", "torture"])]
+    assert names == ["sim", "torture-1", "torture-2"]
 
 
 def test_what_was_carried_out_is_not_repeated_unless_it_found_something(tmp_path: Path) -> None:
