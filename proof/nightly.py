@@ -44,6 +44,7 @@ LONG: Final[Mapping[str, Arguments]] = {
     "model": lambda _: ["--long"],
     "interleavings": lambda _: [],
     "machine": lambda before: ["--examples", "2000", "--seed", str(before + 1)],
+    "fences": lambda _: [],
     "sim": seeds(100_000),
     "twin": seeds(2_000),
     "mutants": lambda _: [],
