@@ -1,6 +1,9 @@
 """What the statements compare before they set anything, and the locks that they take first.
 
 Each can be taken out, to see that a stage of the proof notices. What is left then is still SQL.
+What is beyond them has a mutant, which a test of the statement catches.
+Some are spare, and stay for whoever reads the statement, which is not to be right by what another
+one does.
 """
 
 import re
@@ -19,6 +22,8 @@ class Fence(NamedTuple):
     instead: str = ""
     spare: str = ""
     """Why nobody need notice, if something else compares as much."""
+    mutant: str = ""
+    """What takes it out of the source, where only a test of the statement can notice."""
 
     def __str__(self) -> str:
         return f"{self.statement}: {self.what}"
@@ -125,7 +130,9 @@ FENCES: Final[tuple[Fence, ...]] = (
     Fence("workers.beat", "state", "and state in ('live', 'draining')"),
     Fence("workers.settle_account", "tasks_sent", "and tasks_sent = %(tasks_sent)s"),
     Fence("settling.settle", "status", "and tasks.status = 'pending'"),
-    Fence("settling.settle", "lock of the dependants", "for no key update of tasks"),
+    # It takes three of one statement each: one who holds a dependant, and two who wait for him.
+    Fence("settling.settle", "lock of the dependants", "for no key update of tasks",
+          mutant="settle-without-lock"),
     Fence("retention.prune", "needs",
           "and not exists (select from fcs.dependencies where needs_id = tasks.id and is_open)"),
     Fence("leadership.bid", "term", "leadership.term = %(term)s - 1 and"),
@@ -134,5 +141,7 @@ FENCES: Final[tuple[Fence, ...]] = (
     Fence("cluster.hold", "lock", "for update"),
     Fence("queues.set_limits", "lock of the mode", "for share of cluster"),
     Fence("schedules.fire", "moment", "where schedules.next_fire_at = wanted.was"),
-    Fence("identity.adopt", "hold", "and on_hold_since = %(on_hold_since)s"),
+    # Of two who adopt the id tells them apart; it is for whoever has seen no hold at all.
+    Fence("identity.adopt", "hold", "and on_hold_since = %(on_hold_since)s",
+          mutant="adopt-without-hold"),
 )  # fmt: skip

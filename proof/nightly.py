@@ -44,6 +44,7 @@ LONG: Final[Mapping[str, Sequence[Arguments]]] = {
     "model": [lambda _: ["--long"]],
     "interleavings": [plainly],
     "machine": [lambda before: ["--examples", "2000", "--seed", str(before + 1)]],
+    "fences": [plainly],
     "sim": [seeds(100_000)],
     "twin": [seeds(2_000)],
     "mutants": [plainly],

@@ -138,6 +138,17 @@ async def fail(db: Connection) -> Any:
 
 
 @act
+async def succeed_as_another_run(db: Connection) -> Any:
+    """As a worker does that was thought dead, and whose task has begun anew since."""
+    return await runs.succeed(db, [ending(1, run=2)], "report")
+
+
+@act
+async def fail_as_another_run(db: Connection) -> Any:
+    return await runs.finish(db, [ending(1, Status.FAILED, run=2)], "report")
+
+
+@act
 async def stop(db: Connection) -> Any:
     return await runs.finish(db, [ending(1, Status.CANCELLED)], "report")
 

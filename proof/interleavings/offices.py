@@ -40,6 +40,11 @@ async def bid_as_rival(db: Connection) -> Any:
 
 
 @act
+async def bid_again(db: Connection) -> Any:
+    return await leadership.bid(db, LEADER, term=2, lease=LEASE)
+
+
+@act
 async def renew(db: Connection) -> Any:
     return (await workers.survey(db, Tenure(LEADER.node, 1, LEASE))).is_renewed
 

@@ -165,6 +165,7 @@ EVERYBODY: Final[Sequence[Act]] = [
     a.dispatch, a.dispatch_to_rival, a.begin, a.begin_as_another_run, a.begin_as_rival, a.succeed,
     a.fail, a.record_late, a.release, a.retry, a.hand_back, a.refuse, a.take_back, a.reap,
     a.delete, a.cancel, a.beat, a.drain, a.leave, a.take_over, a.settle_account, a.testify,
+    a.succeed_as_another_run, a.fail_as_another_run,
 ]  # fmt: skip
 
 WRITERS: Final[Sequence[Act]] = [
@@ -182,7 +183,7 @@ WAITERS: Final[Sequence[Act]] = [
 
 LEADING: Final[Sequence[Act]] = [
     o.bid, o.bid_as_rival, o.renew, o.renew_as_successor, o.resign, o.dispatch_as_leader,
-    o.dispatch_as_successor, a.dispatch,
+    o.dispatch_as_successor, a.dispatch, o.bid_again,
 ]  # fmt: skip
 
 KEYED: Final[Sequence[Act]] = [

@@ -586,3 +586,11 @@ async def test_what_a_worker_told_another_time_does_not_count(home: Connection) 
     await change(home, "on_hold_since = fcs.now()")
 
     assert await identity.adopt(home, await identity.look(home)) == [task_id(1)]
+
+
+async def test_where_nothing_is_on_hold_nothing_is_adopted(home: Connection) -> None:
+    seen = await identity.look(home)
+    assert seen.on_hold_since is None
+
+    assert await identity.adopt(home, seen) is None
+    assert (await identity.look(home)).id == seen.id

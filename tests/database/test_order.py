@@ -15,12 +15,13 @@ from tests.database.scene import (
     beginning,
     ending,
     incarnation,
+    new,
     run_id,
     task_id,
     to,
 )
 
-from fcs.database import runs, tasks
+from fcs.database import creation, runs, settling, tasks
 from fcs.database.connect import Connection
 from fcs.database.runs import Again, Evidence
 from fcs.database.tasks import Overdue
@@ -130,3 +131,19 @@ async def test_who_touches_many_tasks_touches_them_in_one_order(
         second = asyncio.create_task(two(stage.two, rival, NUMBERS[::-1]))
         assert await stage.waits(second, stage.two, holders=[third, stage.one])
     await asyncio.gather(first, second)
+
+
+async def test_a_delete_and_whoever_settles_do_not_wait_in_a_circle(stage: Stage) -> None:
+    """What a dependant needs is changed only by who holds the dependant: a delete takes both."""
+    await add_running(stage.observer, 7, 1)
+    await creation.create_linked(stage.observer, [new(2, after=(task_id(1),))])
+    await settling.mark_needed(stage.observer)
+    await runs.finish(stage.observer, [ending(1)], "report")
+
+    async with await psycopg.AsyncConnection.connect(stage.observer.info.dsn) as third:
+        await third.execute("select from fcs.tasks where id = %s for update", [task_id(2)])
+        deleting = asyncio.create_task(tasks.delete(stage.one, [task_id(2)]))
+        assert await stage.waits(deleting, stage.one, holders=[third])
+        settled = asyncio.create_task(settling.settle(stage.two))
+        assert await stage.waits(settled, stage.two, holders=[third, stage.one])
+    await asyncio.gather(deleting, settled)

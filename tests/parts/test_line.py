@@ -10,7 +10,7 @@ import pytest
 from psycopg import errors
 from tests.parts.lonely import Lonely
 from tests.parts.proxy import Kind, proxied
-from tests.parts.stage import count, until
+from tests.parts.stage import PATIENCE, count, until
 
 from fcs.client.ids import new_task_id
 from fcs.database import tasks
@@ -248,7 +248,8 @@ async def test_a_connection_that_never_answers_is_given_up(database_url: str) ->
 async def test_what_the_server_is_slow_with_is_given_more_time_each_time(database_url: str) -> None:
     """LIVE: sent again as it was, it would never come to its end."""
     line = Line(database_url, part="test", rng=Random(1), answer_within=0.1)
-    await line.carry_out(lambda db: db.execute("select pg_sleep(1)"))
+    async with asyncio.timeout(PATIENCE):
+        await line.carry_out(lambda db: db.execute("select pg_sleep(1)"))
     await line.close()
 
 

@@ -147,6 +147,7 @@ async def test_who_hears_nothing_any_more_listens_anew(
 ) -> None:
     """Nothing is sent over that line by itself, so nothing would ever tell."""
     monkeypatch.setattr("fcs.database.mail.ASK_INTERVAL", 0.05)
+    monkeypatch.setattr("fcs.database.mail.GREET_WITHIN", 0.5)
     async with (
         proxied(database_url) as proxy,
         working(proxy.url, app.registry, settings=QUICK) as hired,
@@ -154,5 +155,5 @@ async def test_who_hears_nothing_any_more_listens_anew(
         channel = f'listen "fcs_worker_{hired.incarnation.hex}"'
         await until_so(lambda: channel in proxy.statements)
         silence = proxy.trouble_with(Kind.HOLD, "anybody there?")
-        await silence.reached.wait()
+        await until_so(silence.reached.is_set)
         await until_so(lambda: proxy.statements.count(channel) == 2)
