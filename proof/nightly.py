@@ -45,12 +45,12 @@ LONG: Final[Mapping[str, Sequence[Arguments]]] = {
     "interleavings": [plainly],
     "machine": [lambda before: ["--examples", "2000", "--seed", str(before + 1)]],
     "fences": [plainly],
-    "sim": [seeds(100_000)],
+    "sim": [seeds(20_000)] * 5,
     "twin": [seeds(2_000)],
     "mutants": [plainly],
     "suite": [plainly],
     "pooled": [plainly],
-    # Two of them, so that a night that is cut short keeps one; the second fails over as well.
+    # Several, so that a night that is cut short keeps some; the second torture fails over as well.
     "torture": [minutes(50), minutes(50, "--standby")],
     "soak": [plainly],
     "fuzz": [minutes(10)],
