@@ -41,7 +41,7 @@ def plainly(_: int) -> Sequence[str]:
 
 
 LONG: Final[Mapping[str, Sequence[Arguments]]] = {
-    "model": [lambda _: ["--long"]],
+    "model": [lambda _: ["--long", "--publish"]],
     "interleavings": [plainly],
     "machine": [lambda before: ["--examples", "2000", "--seed", str(before + 1)]],
     "fences": [plainly],

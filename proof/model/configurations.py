@@ -135,6 +135,7 @@ LONG: Final[Sequence[Configuration]] = (
     standby(workers=2, dispatches=3),
     standby(workers=2, dispatches=2, **RETRIES),
     forget(workers=2, dispatches=2),
+    forget(workers=2, dispatches=2, **RETRIES),
     _scan(5),
     _election(2, 2),
     safe(tasks=2, workers=2, dispatches=3, max_attempts=2),

@@ -217,9 +217,14 @@ class Forget:
         task = state.task
         if task.status is None or task.status.is_final:
             return state
-        if task.status is Status.RUNNING and not self._may_be_over(state, receipts):
-            return state
-        forgotten = [id for id, _ in receipts if id not in state.attempts]
+        is_believed = task.status is Status.RUNNING and not self._may_be_over(state, receipts)
+        is_own = task.run in dict(receipts)
+        forgotten = [
+            id
+            for id, _ in receipts
+            if id not in state.attempts
+            and (not is_believed or (is_own and task.runs[id].attempt > task.attempt))
+        ]
         if not forgotten:
             return state
         attempts = [min(task.runs[id].attempt, self._terms.max_attempts) for id in forgotten]

@@ -435,6 +435,21 @@ async def test_a_later_run_than_the_one_of_the_row_is_believed(home: Connection)
     )
 
 
+async def test_an_attempt_after_the_one_of_the_row_is_believed(home: Connection) -> None:
+    """ONCE: the retry was forgotten before its answer came, and its worker has begun again."""
+    await add_tasks(home, 1, max_attempts=3, on_interrupt="retry")
+    await tasks.dispatch(home, to(7, 1))
+    await runs.begin(home, W, [beginning(1)])
+    told = [receipt(1, is_over=False), receipt(1, run=11, attempt=2, is_over=False)]
+
+    assert await runs.testify(home, worker_id(7), told) == {task_id(1)}
+
+    failed = Evidence(AttemptOutcome.FAILED, "ValueError", "ouch")
+    assert await runs.retry(home, [Again(task_id(1), run_id(1), 0.0, failed)], "") == set()
+    found = await row(home, 1)
+    assert (found["status"], found["attempt"]) == ("pending", 2)
+
+
 async def test_whoever_tells_first_no_attempt_is_counted_twice(home: Connection) -> None:
     """ONCE: of the forgotten attempts two workers know one each."""
     again = {"max_attempts": 4, "on_interrupt": "retry"}
@@ -467,7 +482,7 @@ async def test_what_began_after_the_adoption_is_not_taken_for_forgotten(home: Co
     """A worker that comes late tells of a run that the present one does not follow."""
     await add_running(home, 7, 1)
 
-    assert await runs.testify(home, worker_id(8), [receipt(1, run=11)]) == set()
+    assert await runs.testify(home, worker_id(8), [receipt(1, run=11, attempt=2)]) == set()
     assert await status(home, 1) == "running"
 
 

@@ -184,20 +184,3 @@ def test_a_failover_matters_to_the_model() -> None:
                 seen.add(after)
                 ahead.append(after)
     assert lost
-
-
-@pytest.mark.nightly
-def test_an_attempt_has_one_number_across_a_failover() -> None:
-    configuration = configurations.standby(**configurations.RETRIES)
-
-    assert configuration.look().counterexample is None
-
-
-@pytest.mark.nightly
-@pytest.mark.xfail(
-    reason="a retry that was forgotten and is not answered; see the page", strict=True
-)
-def test_an_attempt_has_one_number_though_the_database_forgets() -> None:
-    configuration = configurations.forget(workers=2, dispatches=2, **configurations.RETRIES)
-
-    assert configuration.look().counterexample is None

@@ -250,12 +250,14 @@ def _forgotten(db: Transaction, row: TaskRow, told: Sequence[Receipt]) -> list[_
     is_earlier = db.tables.identity.on_hold_since is not None and row.run_id not in {
         one.run_id for one in told
     }
-    if is_running and not is_over and not is_earlier:
-        return []
+    # Where the row is believed it names a run that was told of; a later one says that it is over.
+    is_believed = is_running and not is_over and not is_earlier
+    is_own = row.run_id in {one.run_id for one in told}
     return [
         _Forgotten(receipt, min(receipt.attempt, row.max_attempts))
         for receipt in told
         if receipt.run_id not in known
+        and (not is_believed or (is_own and receipt.attempt > row.attempt))
     ]
 
 

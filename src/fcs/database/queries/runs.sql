@@ -311,8 +311,9 @@ order by tasks.id
 -- Runs whose bodies a worker has started, told to a database that may have forgotten them: no such
 -- body may start again, nor another under the number of its attempt. The caller holds their tasks.
 -- One that the database takes for running may be over. And while nothing begins, a run of which it
--- knows nothing is a later one than the one that it takes for running, whatever became of that. The
--- tasks end, or run again where that was asked for.
+-- knows nothing is a later one than the one that it takes for running, whatever became of that; and a
+-- worker that has started a later attempt is done with the one before. The tasks end, or run again
+-- where that was asked for.
 with durable as (
     select fcs.durably(), fcs.now() as now, on_hold_since is not null as is_on_hold from fcs.identity
 ),
@@ -347,6 +348,7 @@ forgotten as (
                task.status <> 'running'
                or task.run_id in (select run_id from told where is_over)
                or told.is_on_hold and task.run_id not in (select run_id from told)
+               or told.attempt > task.attempt and task.run_id in (select run_id from told)
            )
        and not exists (
                select
