@@ -1,10 +1,16 @@
 """Carries out a stage of the proof: `python -m proof <stage> --help` tells what it can do."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from proof.stages import STAGES, Stage
+
+
+def end(sign: int, _: object) -> None:
+    """Leave as after Ctrl-C: what is open is closed, and whoever was started is ended."""
+    raise SystemExit(128 + sign)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,4 +31,5 @@ def function_of(stage: Stage) -> Callable[[Sequence[str]], int]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     sys.exit(main(sys.argv[1:]))

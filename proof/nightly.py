@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from bench.machine import this_machine
 from proof import ledger
@@ -108,13 +108,7 @@ def carry_out(turn: Turn, folder: Path) -> bool:
     file.unlink(missing_ok=True)
     began = monotonic()
     with log.open("wb") as output:
-        code = subprocess.run(
-            [sys.executable, *words, "--json", str(file)],
-            cwd=ROOT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
+        code = _carried_out([sys.executable, *words, "--json", str(file)], output)
     if not file.exists():
         print(f"{turn.name}: ended with code {code} after {monotonic() - began:,.0f} s", flush=True)
         return False
@@ -130,6 +124,16 @@ def carry_out(turn: Turn, folder: Path) -> bool:
     )
     print(found.line, flush=True)
     return code == 0 and found.violations == 0
+
+
+def _carried_out(command: Sequence[str], output: BinaryIO) -> int:
+    """Its exit code. Whoever ends the night ends the stage first, and lets it put things away."""
+    with subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as stage:
+        try:
+            return stage.wait()
+        except BaseException:
+            stage.terminate()
+            raise
 
 
 def on_machine() -> str:

@@ -1,7 +1,10 @@
 """The torture itself: its wires break where they are told to, and a short one violates nothing."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, cast
@@ -43,6 +46,32 @@ def test_under_faults_of_every_kind_the_promise_is_kept(tmp_path: Path) -> None:
     assert found.chances >= 200, "too few tasks to show anything"
     assert sum(found.faults.values()) >= 30
     assert len(found.faults) >= 8
+
+
+@pytest.mark.nightly
+def test_whoever_ends_a_torture_ends_all_that_it_has_started(tmp_path: Path) -> None:
+    books = tmp_path / "books"
+    torture = subprocess.Popen(
+        [sys.executable, "-m", "proof", "torture", "--minutes", "5", "--keep", str(books)],
+        stdout=subprocess.DEVNULL,
+    )
+    eventually(lambda: (books / "clients-1.jsonl").exists() and len(those_who_name(books)) > 4)
+
+    torture.terminate()
+
+    assert torture.wait() == 128 + signal.SIGTERM
+    assert those_who_name(books) == []
+
+
+def those_who_name(folder: Path) -> list[int]:
+    """Processes that were given this folder, on their command line or in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            if str(folder).encode() in told:
+                found.append(int(process.name))
+    return found
 
 
 @pytest.fixture
