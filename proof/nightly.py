@@ -50,8 +50,8 @@ LONG: Final[Mapping[str, Sequence[Arguments]]] = {
     "mutants": [plainly],
     "suite": [plainly],
     "pooled": [plainly],
-    # Several, so that a night that is cut short keeps some; the second torture fails over as well.
-    "torture": [minutes(50), minutes(50, "--standby")],
+    # Several, so that a night that is cut short keeps some; every other torture fails over as well.
+    "torture": [minutes(25), minutes(25, "--standby")] * 2,
     "soak": [plainly],
     "fuzz": [minutes(10)],
 }

@@ -88,6 +88,7 @@ class Session:
     async def supervise(self) -> None:
         """Work until something raises."""
         self._server.listen(self._mail, SUPERVISOR_CHANNEL, self._inbox.put)
+        await self._keep_times()
         while True:
             # The process that receives would end the session.
             if self._mail.broken.is_set or self._bed.broken.is_set:

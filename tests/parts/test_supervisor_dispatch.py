@@ -33,7 +33,7 @@ from tests.parts.stage import (
 from fcs import App, Status
 from fcs.client.handler import Handler
 from fcs.database import workers
-from fcs.database.connect import Connection
+from fcs.database.connect import Connection, connect
 from fcs.domain.errors import SchemaOutdated
 from fcs.domain.ids import TaskId
 from fcs.supervisor import elector
@@ -58,6 +58,27 @@ async def until_held(fake: Fake, number: int) -> list[TaskId]:
         return ids if len(ids) == number else None
 
     return await until(held)
+
+
+async def test_a_hint_that_comes_before_the_first_look_stops_nobody(
+    noop: Noop, database_url: str, db: Connection
+) -> None:
+    """It may come from when a supervisor listens on, which is before it has looked at anything."""
+
+    async def ring() -> None:
+        while True:
+            await bell.execute("select pg_notify('fcs_supervisor', 'scan')")
+
+    fake = await hire_fake(db, ["noop"], slots=10)
+    async with await connect(database_url, part="test") as bell:
+        ringing = asyncio.create_task(ring())
+        for number in range(1, 4):
+            async with supervising(database_url, DEAF) as supervisor:
+                await noop.enqueue()
+                await until_held(fake, number)
+                assert not supervisor.done()
+        ringing.cancel()
+        await asyncio.gather(ringing, return_exceptions=True)
 
 
 async def test_what_waits_when_it_starts_is_dispatched(

@@ -86,6 +86,14 @@ def test_c9_what_is_no_excuse(no_excuse: Act) -> None:
     assert len(says(harm.false_interrupts(replace(INTERRUPTED, acts=(no_excuse,))))) == 1
 
 
+def test_c9_the_clock_of_the_database_may_have_been_set_back() -> None:
+    events = (*EVENTS[:3], event(4, "running", "interrupted", 30.0, run="run"))
+    late = replace(INTERRUPTED, events=events, acts=(act("kill", 25.0, 25.0),))
+    assert says(harm.false_interrupts(late)) == []
+    never = replace(late, acts=())
+    assert says(harm.false_interrupts(never)) == ["interrupted for no reason: silent"]
+
+
 def test_c9_called_lost_though_nothing_was_done_to_it() -> None:
     lost = replace(GOOD, ends=({"worker": WORKER, "state": "lost", "real": NOON + 20.0},))
     assert says(harm.false_interrupts(lost)) == ["called lost for no reason"]

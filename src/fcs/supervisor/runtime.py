@@ -155,6 +155,8 @@ class Session:
 
     async def supervise(self) -> None:
         """Work until cancelled or cut off."""
+        # Hints may be there already, and can be followed once the workers and the clock are known.
+        await self._keep_times()
         while True:
             await self._hear()
             await self._keep_times()
