@@ -35,6 +35,7 @@ RECOVERY_MAX: Final = 15.0
 GAPS: Final = {
     "next start": "a fault until the next start",
     "kill to truth": "kill -9 of a worker until the rows tell the truth about what it ran",
+    "calm to truth": "the last disturbance before that",
 }
 """The seconds that are measured between two things, by the names of figures."""
 
@@ -58,15 +59,16 @@ def recovery(history: History) -> Finding:
     truths = list(_gaps_to_truth(history))
     unrest = Spells(act for act in history.acts if act.kind in DISTURBING)
     for act, run, at in [*gaps, *truths]:
-        waited = at - unrest.over(act.ended, at)
+        waited = _calm_before(unrest, act, at)
         if waited > RECOVERY_MAX:
             what = f"{waited:.1f} s of calm after {act.kind} {act.no} until it went on"
             wrong.append(Violation((run,), what))
     starts = [at - act.ended for act, _, at in gaps]
     known = [at - act.ended for act, _, at in truths]
+    calm = [_calm_before(unrest, act, at) for act, _, at in truths]
     figures = {
         f"{name} {which}": round(value, 3)
-        for name, values in zip(GAPS, (starts, known), strict=True)
+        for name, values in zip(GAPS, (starts, known, calm), strict=True)
         for which, value in (
             ("p50", quantile(values, 0.5)),
             ("p99", quantile(values, 0.99)),
@@ -77,6 +79,11 @@ def recovery(history: History) -> Finding:
     return Finding(
         "C8", f"LIVE: all goes on within {RECOVERY_MAX:g} s of calm", chances, wrong, figures
     )
+
+
+def _calm_before(unrest: Spells, act: Act, at: float) -> float:
+    """For how long nothing disturbed, until what `act` has led to."""
+    return at - unrest.over(act.ended, at)
 
 
 def _gaps_to_next_start(history: History) -> Iterator[tuple[Act, str, float]]:

@@ -36,6 +36,9 @@ def test_c8_a_kill_whose_truth_is_late() -> None:
     )  # fmt: skip
     assert says(harm.recovery(killed)) == ["19.0 s of calm after kill 1 until it went on"]
     assert harm.recovery(killed).figures["kill to truth max"] == 19.0
+    disturbed = replace(killed, acts=(*killed.acts, act("server stop", 20.0, 24.0)))
+    assert harm.recovery(disturbed).figures["kill to truth max"] == 19.0
+    assert harm.recovery(disturbed).figures["calm to truth max"] == 6.0
 
 
 INTERRUPTED = replace(
