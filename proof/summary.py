@@ -12,7 +12,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     `chances` says how many times the promise could have been broken, and `of_what` what was
     counted: tasks, states, schedules. `figures` are whatever else is worth keeping, seconds
-    among them; `faults` are those that were made, by kind.
+    among them; `faults` are those that were made, by kind. `looked_at` tells the chances of
+    each promise by itself, where a stage judges several, and how often it was broken.
     """
 
     stage: str
@@ -22,6 +23,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     faults: Mapping[str, int] = {}
     figures: Mapping[str, int | float | str] = {}
+    looked_at: Mapping[str, tuple[int, int]] = {}
 
     @property
     def line(self) -> str:

@@ -21,7 +21,9 @@ def block(runs: Sequence[Run]) -> str:
     """What stands between the marks of the page."""
     if not runs:
         return "Nothing has been run so far.\n"
-    return "\n".join([_totals(runs), _by_stage(runs), *_recoveries(runs), _latest(runs)])
+    return "\n".join(
+        [_totals(runs), _by_stage(runs), *_by_promise(runs), *_recoveries(runs), _latest(runs)]
+    )
 
 
 def bound(chances: int) -> str:
@@ -101,6 +103,26 @@ def _recoveries(runs: Sequence[Run]) -> Iterator[str]:
             " of that, so what the truth took since is told beside what it took in all."
         )
         yield "\n".join(["## How soon all goes on", "", said, "", *_table(heads, rows), ""])
+
+
+def _by_promise(runs: Sequence[Run]) -> Iterator[str]:
+    """What was looked at for each promise, by the stages that judge several."""
+    chances, violations = Counter[str](), Counter[str]()
+    for run in runs:
+        for promise, (looked_at, broken) in run.summary.looked_at.items():
+            chances[promise] += looked_at
+            violations[promise] += broken
+    rows = [
+        (promise, f"{looked_at:,}", f"{violations[promise]:,}")
+        for promise, looked_at in sorted(chances.items(), key=_number_of)
+    ]
+    if rows:
+        heads = ("What a torture looks at", "Looked at", "Violations")
+        yield "\n".join(["## By promise", "", *_table(heads, rows), ""])
+
+
+def _number_of(row: tuple[str, int]) -> int:
+    return int(row[0].partition(",")[0].lstrip("C"))
 
 
 def _gap(run: Run, name: str) -> str:

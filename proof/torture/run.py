@@ -78,4 +78,8 @@ def summary(
             **by_check[RECOVERY]["figures"],
             **violated,
         },
+        looked_at={
+            f"{found['check']}, {found['promise']}": (found["chances"], len(found["violations"]))
+            for found in findings
+        },
     )

@@ -81,6 +81,17 @@ def test_the_page_tells_how_soon_all_went_on() -> None:
     assert "How soon" not in trust.block([run(summary(stage="sim"))])
 
 
+def test_the_page_tells_how_often_each_promise_was_looked_at() -> None:
+    first = {"C10, CAP: no slots leak": (3, 0), "C2, ACK: all is there": (1_200, 0)}
+    second = {"C2, ACK: all is there": (300, 1)}
+    runs = [run(replace(summary(), looked_at=promises)) for promises in (first, second)]
+    said = trust.block([*runs, run(summary(stage="sim"))])
+
+    rows = "| C2, ACK: all is there | 1,500 | 1 |\n| C10, CAP: no slots leak | 3 | 0 |\n"
+    assert rows in said
+    assert "By promise" not in trust.block([run(summary(stage="sim"))])
+
+
 def test_violations_are_not_hidden_behind_a_bound() -> None:
     said = trust.block([run(summary(violations=1))])
 
