@@ -169,7 +169,7 @@ async def test_nothing_at_all_can_be_created(mail: Mail, db: Connection) -> None
     assert await count(db, TASKS) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 async def test_a_hundred_thousand_are_created_at_once(mail: Mail, db: Connection) -> None:
     calls = [{"to": str(number)} for number in range(100_000)]
     assert len(set(await mail.enqueue_many(calls))) == 100_000

@@ -94,7 +94,7 @@ async def until_held(fake: Fake, number: int) -> list[TaskId]:
 
 
 @pytest.mark.parametrize(
-    "tasks", [60, pytest.param(1_000, marks=pytest.mark.slow)], ids=["some", "a thousand"]
+    "tasks", [60, pytest.param(1_000, marks=pytest.mark.nightly)], ids=["some", "a thousand"]
 )
 async def test_a_limit_of_three_is_never_exceeded_and_always_full(
     app: App, database_url: str, db: Connection, tasks: int

@@ -135,7 +135,7 @@ def test_a_standby_that_has_not_heard_of_the_first_begin_is_put_on_hold(tmp_path
             assert cluster.ledger.begun() == dict.fromkeys(TAIL, 1)
 
 
-@pytest.mark.parametrize("way", ["base backup", "dump"])
+@pytest.mark.parametrize("way", ["base backup", pytest.param("dump", marks=pytest.mark.nightly)])
 def test_a_copy_begins_nothing_until_it_is_adopted(
     own_postgres: Postgres, tmp_path: Path, way: str
 ) -> None:

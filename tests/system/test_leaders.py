@@ -67,7 +67,7 @@ def test_a_dead_worker_is_found_while_no_leader_lasts_for_a_lease(
         cluster.assert_promise_kept()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.nightly)])
 def test_no_living_worker_is_called_lost_whatever_happens_beside_the_leaders(
     own_postgres: Postgres, own_url: str, tmp_path: Path, seed: int
 ) -> None:

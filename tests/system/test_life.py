@@ -30,7 +30,7 @@ TAKES = 6.0
 """Seconds between two blows, and until all tasks have been created, 250 at a time."""
 
 
-@pytest.mark.parametrize("many", [3_000, pytest.param(10_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("many", [2_000, pytest.param(10_000, marks=pytest.mark.nightly)])
 def test_eventful_lives(database_url: str, tmp_path: Path, many: int) -> None:
     rng = Random(20)
     with Cluster(database_url, tmp_path) as cluster:
