@@ -186,3 +186,11 @@ def test_no_file_knows_the_machine_it_was_written_on() -> None:
         if place.search(line)
     ]
     assert not told
+
+
+@pytest.mark.xdist_group("house")
+def test_tests_of_a_group_are_carried_out_by_one_process(request: pytest.FixtureRequest) -> None:
+    """Or each makes for itself what is dear to make, and nothing tells but the time it takes."""
+    if not request.config.getoption("loadgroup", default=False):
+        pytest.skip("all are carried out by one process")
+    assert request.node.nodeid.endswith("@house")
