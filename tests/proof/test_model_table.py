@@ -1,5 +1,6 @@
 """The model moves tasks as the product's table says, and not as somebody remembers it."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -42,13 +43,14 @@ REACHED: Final = [
 def signature(scope: Scope, moves: Sequence[Move]) -> Signature:
     """What a model comes to with a table: its states and steps, up to the first thing wrong."""
     cluster = Cluster(replace(scope, moves=tuple(moves)))
-    seen, ahead = {cluster.start()}, [cluster.start()]
+    # The nearest first: where a table lets tasks run for ever, what lies far is dear to look at.
+    seen, ahead = {cluster.start()}, deque([cluster.start()])
     steps = 0
     wrong = ""
     while ahead and not wrong:
         if len(seen) > STATES_MAX:
             raise TooManyStates
-        wrong = cluster.wrong(state := ahead.pop())
+        wrong = cluster.wrong(state := ahead.popleft())
         for _, after, broken in cluster.steps(state):
             steps += 1
             wrong = wrong or broken
