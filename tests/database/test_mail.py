@@ -119,3 +119,26 @@ async def test_who_is_cut_off_from_the_mail_is_told(shared_url: str) -> None:
 
         with pytest.raises(Exception, match=r"terminat|closed|lost"):
             await receiving
+
+
+async def test_no_hint_is_lost_while_a_listener_asks_whether_anybody_is_there(
+    shared_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "ASK_INTERVAL", 0.0)
+    async with (
+        await connect(shared_url, part="test") as db,
+        await connect(shared_url, part="test") as bell,
+    ):
+        await listen(db, "fcs_test")
+        inbox = Inbox()
+        receiving = asyncio.create_task(inbox.receive(db))
+        sent = [str(number) for number in range(500)]
+        for hint in sent:
+            await bell.execute("select pg_notify('fcs_test', %s)", [hint])
+
+        heard: list[str] = []
+        while len(heard) < len(sent):
+            await inbox.wait(LONG)
+            heard += inbox.take()
+        receiving.cancel()
+    assert heard == sent

@@ -19,6 +19,7 @@ from tests.parts.stage import (
     view,
     working,
 )
+from tests.parts.topology import QUICK
 
 from fcs import App, Status
 from fcs.client.ids import new_run_ids, new_task_id
@@ -92,9 +93,11 @@ async def test_a_task_runs_once_though_an_answer_is_lost(
     assert await count(db, "select count(*) from fcs.late_reports") == 0
 
 
+@pytest.mark.parametrize("kind", [Kind.DELAY, Kind.HOLD], ids=["cut off", "given up"])
 async def test_a_begin_that_arrives_twice_changes_nothing(
-    app: App, database_url: str, db: Connection
+    app: App, database_url: str, db: Connection, kind: Kind
 ) -> None:
+    """ONCE: the connection has died, or its worker has waited for a lease and made another."""
     starts, gate = 0, asyncio.Event()
 
     @app.task
@@ -104,10 +107,13 @@ async def test_a_begin_that_arrives_twice_changes_nothing(
         await gate.wait()
 
     task = await counted.enqueue()
-    async with proxied(database_url) as proxy, working(proxy.url, app.registry) as hired:
-        # Timeline: the connection dies; the worker begins over a new one; the first backend,
-        # half dead, carries out what it was sent.
-        late = proxy.trouble(Kind.DELAY, "begin")
+    async with (
+        proxied(database_url) as proxy,
+        working(proxy.url, app.registry, settings=QUICK) as hired,
+    ):
+        # Timeline: the worker begins over a new connection; the first backend, half dead or only
+        # slow, carries out what it was sent.
+        late = proxy.trouble(kind, "begin")
         await give(db, hired.incarnation, [task.id])
         await late.reached.wait()
         [before] = await reach(db, [task.id], Status.RUNNING)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 from tests.parts.proxy import Kind, proxied
-from tests.parts.stage import count, give, reach, until, until_so, view, working
+from tests.parts.stage import count, give, reach, until, until_so, working
 from tests.parts.topology import QUICK
 
 import fcs
@@ -83,36 +83,6 @@ async def test_progress_is_told_though_a_line_falls_silent(
         told = "select count(*) from fcs.tasks where progress is not null"
         await until(lambda: count(db, told))
         gate.set()
-
-
-async def test_a_begin_that_was_given_up_and_arrives_all_the_same_changes_nothing(
-    app: App, database_url: str, db: Connection
-) -> None:
-    """ONCE: who is silent may only be slow."""
-    starts, gate = 0, asyncio.Event()
-
-    @app.task
-    async def counted() -> None:
-        nonlocal starts
-        starts += 1
-        await gate.wait()
-
-    task = await counted.enqueue()
-    async with (
-        proxied(database_url) as proxy,
-        working(proxy.url, app.registry, settings=QUICK) as hired,
-    ):
-        late = proxy.trouble(Kind.HOLD, "begin")
-        await give(db, hired.incarnation, [task.id])
-        await late.reached.wait()
-        [before] = await reach(db, [task.id], Status.RUNNING)
-        late.let_go.set()
-        await late.over.wait()
-        after = await view(db, task.id)
-        gate.set()
-        [end] = await reach(db, [task.id], Status.SUCCEEDED)
-    assert (after.attempt, after.started_at) == (before.attempt, before.started_at)
-    assert (starts, end.attempt) == (1, 1)
 
 
 async def test_who_cannot_begin_says_that_it_has_no_slot_free(

@@ -71,9 +71,9 @@ class Line:
     """One connection at a time, made when needed.
 
     `rng` spreads the attempts to reconnect, with at most `pause_max` seconds between two. What is
-    not answered `answer_within` seconds is sent again over a new connection, and then given twice
-    as long, up to `answer_max`: the server may be slow, and what is under way holds its locks.
-    `on_dialled` is awaited before anything is done by a new connection.
+    not answered within `answer_within` seconds is sent again over a new connection, and then given
+    twice as long, up to `answer_max`: the server may be slow, and what is under way holds its
+    locks. `on_dialled` is awaited before anything is done by a new connection.
     """
 
     def __init__(
