@@ -1,15 +1,20 @@
-"""All stages in their long forms, one after another: `python -m proof nightly`.
+"""All stages in their long forms, a few at once: `python -m proof nightly`.
 
-Each stage prints one line when it is over, and adds it to the ledger. What was carried out on
+A stage does not go on beside itself: what it is told several times is done one after another.
+Each time prints one line when it is over, and adds it to the ledger. What was carried out on
 this version is not repeated, so a night that was interrupted goes on where it was; what failed is
 tried again. Seeds go on where the last night ended.
 """
 
 import argparse
-import subprocess
+import asyncio
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from asyncio.subprocess import STDOUT, create_subprocess_exec
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain, groupby
 from pathlib import Path
 from time import monotonic
 from typing import BinaryIO, Final, NamedTuple
@@ -41,21 +46,25 @@ def plainly(_: int) -> Sequence[str]:
 
 
 LONG: Final[Mapping[str, Sequence[Arguments]]] = {
+    # Several, so that a night that is cut short keeps some; every other torture fails over as well.
+    "torture": [minutes(25), minutes(25, "--standby")] * 2,
     "model": [lambda _: ["--long", "--publish"]],
     "interleavings": [plainly],
     "machine": [lambda before: ["--examples", "2000", "--seed", str(before + 1)]],
     "fences": [plainly],
     "sim": [seeds(20_000)] * 5,
     "twin": [seeds(2_000)],
-    "mutants": [plainly],
-    "suite": [plainly],
-    "pooled": [plainly],
-    # Several, so that a night that is cut short keeps some; every other torture fails over as well.
-    "torture": [minutes(25), minutes(25, "--standby")] * 2,
     "soak": [plainly],
     "fuzz": [minutes(10)],
+    "suite": [plainly],
+    "pooled": [plainly],
+    "mutants": [plainly],
 }
 """What each stage is told for its long form, once or several times."""
+
+AT_ONCE: Final = (os.cpu_count() or 1) + 1
+"""So many stages at once, if nobody says otherwise: a torture and a soak wait for much of their
+time, and that something else goes on is one more thing that may do them no harm."""
 
 
 class Turn(NamedTuple):
@@ -79,16 +88,20 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m proof nightly", description=__doc__)
     parser.add_argument("stages", nargs="*", help=f"some of: {', '.join(LONG)}")
     parser.add_argument("--afresh", action="store_true", help="also what was carried out already")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N", help="so many stages")
     options = parser.parse_args(arguments)
     if unknown := set(options.stages) - LONG.keys():
         parser.error(f"there is no stage {', '.join(sorted(unknown))}")
+    if options.at_once < 1:
+        parser.error("--at-once takes a number from 1 on")
     folder = FOLDER / ledger.version()
     folder.mkdir(parents=True, exist_ok=True)
-    failed = [
-        turn.name
+    due = [
+        turn
         for turn in turns(options.stages or list(LONG))
-        if not (is_over(turn.name, folder) and not options.afresh) and not carry_out(turn, folder)
+        if options.afresh or not is_over(turn.name, folder)
     ]
+    failed = asyncio.run(night(due, folder, at_once=options.at_once))
     for name in failed:
         print(f"failed: {name}; what it said is in {folder / name}.log")
     return 1 if failed else 0
@@ -100,15 +113,27 @@ def is_over(name: str, folder: Path) -> bool:
     return file.exists() and Summary.read(file).violations == 0
 
 
-def carry_out(turn: Turn, folder: Path) -> bool:
+async def night(due: Sequence[Turn], folder: Path, *, at_once: int) -> Sequence[str]:
+    """Carry out so many stages at once, in their order; the names of the turns that failed."""
+    room = asyncio.Semaphore(at_once)
+
+    async def one_by_one(stage: Iterable[Turn]) -> Sequence[str]:
+        async with room:
+            return [turn.name for turn in stage if not await carry_out(turn, folder)]
+
+    stages = [list(group) for _, group in groupby(due, key=lambda turn: turn.stage)]
+    return list(chain.from_iterable(await asyncio.gather(*map(one_by_one, stages))))
+
+
+async def carry_out(turn: Turn, folder: Path) -> bool:
     """Carry a stage out and write down what came of it; whether all was well."""
     before = sum(run.summary.stage == turn.stage for run in ledger.read())
-    words = ["-m", "proof", turn.stage, *turn.arguments(before)]
+    command = ["-m", "proof", turn.stage, *turn.arguments(before)]
     log, file = folder / f"{turn.name}.log", folder / f"{turn.name}.json"
     file.unlink(missing_ok=True)
     began = monotonic()
     with log.open("wb") as output:
-        code = _carried_out([sys.executable, *words, "--json", str(file)], output)
+        code = await _carried_out([sys.executable, *command, "--json", str(file)], output)
     if not file.exists():
         print(f"{turn.name}: ended with code {code} after {monotonic() - began:,.0f} s", flush=True)
         return False
@@ -118,7 +143,7 @@ def carry_out(turn: Turn, folder: Path) -> bool:
             date=datetime.now(UTC).date().isoformat(),
             version=ledger.version(),
             machine=on_machine(),
-            command=" ".join(["python", *words]),
+            command=" ".join(["python", *command]),
             summary=found,
         )
     )
@@ -126,14 +151,16 @@ def carry_out(turn: Turn, folder: Path) -> bool:
     return code == 0 and found.violations == 0
 
 
-def _carried_out(command: Sequence[str], output: BinaryIO) -> int:
-    """Its exit code. Whoever ends the night ends the stage first, and lets it put things away."""
-    with subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as stage:
-        try:
-            return stage.wait()
-        except BaseException:
+async def _carried_out(command: Sequence[str], output: BinaryIO) -> int:
+    """Its exit code. Whoever ends the night ends it first, and lets it put things away."""
+    stage = await create_subprocess_exec(*command, cwd=ROOT, stdout=output, stderr=STDOUT)
+    try:
+        return await stage.wait()
+    except BaseException:
+        with suppress(ProcessLookupError):
             stage.terminate()
-            raise
+        await stage.wait()
+        raise
 
 
 def on_machine() -> str:

@@ -28,6 +28,6 @@ STAGES: Final[Mapping[str, Stage]] = {
     "fuzz": Stage("proof.fuzz.main:main", "strangers at every door, well-meaning and hostile"),
     "soak": Stage("proof.suite:soak", "an hour of everything at once, in which nothing may grow"),
     "torture": Stage("proof.torture.run:main", "real processes, real faults, a checker outside"),
-    "nightly": Stage("proof.nightly:main", "all of them, one after another, into the ledger"),
+    "nightly": Stage("proof.nightly:main", "all of them, a few at once, into the ledger"),
     "trust": Stage("proof.trust:main", "write TRUST.md from the ledger"),
 }

@@ -14,6 +14,10 @@ from proof.torture.harm import GAPS
 PAGE: Final = ROOT / "TRUST.md"
 PLACE: Final = publish.between("ledger")
 
+REALMS: Final = {"torture": "real processes", "sim": "simulated clusters"}
+"""The stages that make faults, and whom these befall: what is cheap to repeat and what is real are
+not added up."""
+
 RECOVERIES_SHOWN: Final = 10
 
 
@@ -42,22 +46,31 @@ def main(arguments: Sequence[str]) -> int:
 
 def _totals(runs: Sequence[Run]) -> str:
     hours = sum(run.summary.seconds for run in runs) / 3600
-    tasks = sum(run.summary.chances for run in runs if run.summary.of_what == "tasks")
-    faults = _faults(runs)
     violations = sum(run.summary.violations for run in runs)
     lines = [
         "## In all",
         "",
-        (
-            f"{len(runs):,} runs in {hours:,.1f} hours: {tasks:,} tasks, {faults.total():,} faults,"
-            f" {violations:,} violations."
-        ),
+        f"{len(runs):,} runs in {hours:,.1f} hours, {violations:,} violations.",
         "",
-        *_table(
-            ("Fault", "Times"), ((name, f"{number:,}") for name, number in faults.most_common())
-        ),
+        *_tried(runs),
+        "",
+        *_table(("Fault", *map(str.capitalize, REALMS.values())), _fault_rows(runs)),
     ]
     return "\n".join([*lines, ""])
+
+
+def _tried(runs: Sequence[Run]) -> Iterator[str]:
+    """How much was tried, of what is real and of what is not."""
+    for stage, realm in REALMS.items():
+        tasks = sum(run.summary.chances for run in runs if run.summary.stage == stage)
+        yield f"- {tasks:,} tasks of {realm}, under {_faults(runs, stage).total():,} faults"
+
+
+def _fault_rows(runs: Sequence[Run]) -> Iterator[Sequence[str]]:
+    """Each kind of fault, and how often it was made in which realm; the most frequent first."""
+    counts = [_faults(runs, stage) for stage in REALMS]
+    for kind, _ in sum(counts, Counter[str]()).most_common():
+        yield kind, *(f"{count[kind]:,}" if count[kind] else "" for count in counts)
 
 
 def _by_stage(runs: Sequence[Run]) -> str:
@@ -141,10 +154,11 @@ def _latest(runs: Sequence[Run]) -> str:
     return "\n".join(["## The last run of each stage", "", *table, "", f"On {machines}.", ""])
 
 
-def _faults(runs: Iterable[Run]) -> Counter[str]:
+def _faults(runs: Iterable[Run], stage: str) -> Counter[str]:
     faults: Counter[str] = Counter()
     for run in runs:
-        faults.update(run.summary.faults)
+        if run.summary.stage == stage:
+            faults.update(run.summary.faults)
     return faults
 
 

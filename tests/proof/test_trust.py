@@ -59,11 +59,14 @@ def test_the_ledger_only_grows(tmp_path: Path) -> None:
     assert ledger.read(file) == [run(summary()), run(summary(violations=1))]
 
 
-def test_the_page_adds_up() -> None:
-    said = trust.block([run(summary()), run(summary(chances=700)), run(summary(stage="sim"))])
+def test_the_page_adds_up_and_keeps_apart_what_is_simulated() -> None:
+    simulated = replace(summary(stage="sim"), faults={"drop": 40, "pause": 2})
+    said = trust.block([run(summary()), run(summary(chances=700)), run(simulated)])
 
-    assert "3 runs in 1.5 hours: 1,300 tasks, 36 faults, 0 violations." in said
-    assert "| kill -9 | 21 |" in said
+    assert "3 runs in 1.5 hours, 0 violations." in said
+    assert "- 1,000 tasks of real processes, under 24 faults\n" in said
+    assert "- 300 tasks of simulated clusters, under 42 faults\n" in said
+    assert "| drop |  | 40 |\n| kill -9 | 14 |  |\n| pause | 10 | 2 |" in said
     assert "| torture | 2 | 1,000 tasks | 1.00 | 0 | < 3.0e-03 |" in said
 
 
@@ -121,6 +124,15 @@ def test_each_night_has_seeds_of_its_own() -> None:
 def test_what_is_carried_out_twice_is_known_by_two_names() -> None:
     names = [turn.name for turn in nightly.turns(["twin", "torture"])]
     assert names == ["twin", *(f"torture-{number}" for number in range(1, 5))]
+
+
+async def test_what_comes_to_nothing_is_told_and_hinders_nobody(tmp_path: Path) -> None:
+    night = [nightly.Turn(f"twin-{n}", "twin", lambda _: ["--help"]) for n in (1, 2)]
+    night.append(nightly.Turn("soak", "soak", lambda _: ["--sorcery"]))
+
+    assert await nightly.night(night, tmp_path, at_once=2) == ["twin-1", "twin-2", "soak"]
+    assert "usage: " in (tmp_path / "twin-1.log").read_text()
+    assert "--sorcery" in (tmp_path / "soak.log").read_text()
 
 
 def test_what_was_carried_out_is_not_repeated_unless_it_found_something(tmp_path: Path) -> None:
