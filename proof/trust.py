@@ -46,11 +46,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _totals(runs: Sequence[Run]) -> str:
     hours = sum(run.summary.seconds for run in runs) / 3600
-    violations = sum(run.summary.violations for run in runs)
+    broken = [run.summary.violations for run in runs if run.summary.violations]
+    where = f" in {len(broken)} of them: see [what went wrong](#what-went-wrong)" if broken else ""
     lines = [
         "## In all",
         "",
-        f"{len(runs):,} runs in {hours:,.1f} hours, {violations:,} violations.",
+        f"{len(runs):,} runs in {hours:,.1f} hours, {sum(broken):,} violations{where}.",
         "",
         *_tried(runs),
         "",

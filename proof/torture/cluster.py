@@ -47,7 +47,8 @@ REST_MIN: Final = 3.0
 
 class Plan(NamedTuple):
     """How long, how hard, how much. Times are in seconds; `pause` lies between two faults, on
-    average; `ahead` is how far tasks are scheduled at the most; `rate` counts creates a second."""
+    average; `ahead` is how far tasks are scheduled at the most; `rate` counts creates a second;
+    for `rest_max` nothing may come to its end, when all faults are over."""
 
     seed: int
     seconds: float
@@ -58,6 +59,26 @@ class Plan(NamedTuple):
     rest_max: float = 150.0
     has_standby: bool = False
     settings: Mapping[str, str] = {}
+
+
+class Patience:
+    """Lasts for so many seconds after the last time that less was left than ever before.
+
+    Who has much to catch up with, because the machine was busy with something else, is slow; only
+    who gets nowhere hangs.
+    """
+
+    def __init__(self, seconds: float, at: float) -> None:
+        self._seconds, self._over_at = seconds, at + seconds
+        self._least: int | None = None
+
+    def saw(self, left: int, at: float) -> None:
+        """So many are left now."""
+        if self._least is None or left < self._least:
+            self._least, self._over_at = left, at + self._seconds
+
+    def is_over(self, at: float) -> bool:
+        return at >= self._over_at
 
 
 class Torture:
@@ -198,13 +219,14 @@ class Torture:
         time.sleep(0.05)
 
     def _wait(self, query: str, until: Callable[[int], bool], seconds: float) -> bool:
-        """Look until it is so; whether it came to that."""
-        give_up_at, said_at = boot_time() + seconds, boot_time()
-        while boot_time() < give_up_at:
+        """Look until it is so, as long as it comes closer; whether it came to that."""
+        patience, said_at = Patience(seconds, boot_time()), boot_time()
+        while not patience.is_over(boot_time()):
             with suppress(psycopg.OperationalError):
                 [[count]] = self._ask(query)
                 if until(count):
                     return True
+                patience.saw(count, boot_time())
                 if boot_time() - said_at > 10.0:
                     said_at = boot_time()
                     self._say(f"{count:,} left")

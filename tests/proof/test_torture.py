@@ -17,7 +17,7 @@ from fcs.database import tasks
 from fcs.database.connect import connect_sync
 from fcs.domain.task import NewTask
 from proof.torture import events, havoc
-from proof.torture.cluster import Plan
+from proof.torture.cluster import Patience, Plan
 from proof.torture.frames import Frames
 from proof.torture.keeper import Keeper
 from proof.torture.run import run
@@ -46,6 +46,16 @@ def test_under_faults_of_every_kind_the_promise_is_kept(tmp_path: Path) -> None:
     assert found.chances >= 200, "too few tasks to show anything"
     assert sum(found.faults.values()) >= 30
     assert len(found.faults) >= 8
+
+
+def test_a_cluster_that_catches_up_slowly_does_not_hang() -> None:
+    patience = Patience(150.0, at=0.0)
+    for at in range(0, 1_000, 100):
+        patience.saw(10_000 - at, at=float(at))
+        assert not patience.is_over(at + 149.0)
+
+    patience.saw(9_100, at=1_000.0)
+    assert patience.is_over(1_050.0)
 
 
 @pytest.mark.nightly

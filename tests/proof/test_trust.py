@@ -98,7 +98,7 @@ def test_the_page_tells_how_often_each_promise_was_looked_at() -> None:
 def test_violations_are_not_hidden_behind_a_bound() -> None:
     said = trust.block([run(summary(violations=1))])
 
-    assert "1 violations." in said
+    assert "1 violations in 1 of them" in said
     assert "| torture | 1 | 300 tasks | 0.50 | 1 |  |" in said
 
 
