@@ -88,6 +88,12 @@ def test_a_pause_lies_between_nothing_and_its_ceiling(
     assert backoff.ceiling(attempt) <= backoff.ceiling(attempt + 1)
 
 
+def test_a_factor_may_be_larger_than_any_number_can_follow() -> None:
+    backoff = Backoff(first=1, factor=1e160, cap=60)
+    assert [backoff.ceiling(attempt) for attempt in (1, 2, 3, 10_000)] == [1, 60, 60, 60]
+    assert Backoff(first=0, factor=1e160, cap=60).ceiling(3) == 0
+
+
 def test_ceilings_grow_by_the_factor_up_to_the_cap() -> None:
     backoff = Backoff(first=2, factor=3, cap=100)
     assert [backoff.ceiling(attempt) for attempt in range(1, 7)] == [2, 6, 18, 54, 100, 100]

@@ -22,13 +22,14 @@ from tests.parts.stage import PATIENCE, is_alive, is_there, recipe_for, until_so
 from fcs.body import Ask, Context
 from fcs.body.context import Progress
 from fcs.body.logs import keep_journals
+from fcs.body.perform import NotGone
 from fcs.body.pipe import Go
 from fcs.child.leftovers import leftovers
 from fcs.cli.errors import EXIT_CODES, FAILED
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.outcome import Failed, Interrupted, Outcome, Stopped, Succeeded
 from fcs.domain.task import StopLevel
-from fcs.worker.children.child import Child, ChildNotStarted, NotGone
+from fcs.worker.children.child import Child, ChildNotStarted
 from fcs.worker.children.environment import clean
 from fcs.worker.children.pool import Pool
 from fcs.worker.children.spawn import Recipe

@@ -491,6 +491,15 @@ async def test_the_page_of_documentation_runs_nothing_and_escapes_everything(
         assert (await service.client.get(f"/{link}")).status_code == 200
 
 
+async def test_the_page_shows_every_request(service: Service) -> None:
+    described = (await service.client.get("/openapi.json")).json()["paths"]
+    page = (await service.client.get("/docs")).text
+
+    for path, item in described.items():
+        for method in item.keys() & {"get", "post", "put", "patch", "delete"}:
+            assert f">{method.upper()} {path}<" in page
+
+
 async def test_the_page_names_what_each_request_takes(service: Service) -> None:
     page = (await service.client.get("/docs")).text
     [row] = [line for line in page.splitlines() if ">POST /tasks<" in line]

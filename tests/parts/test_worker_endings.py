@@ -1,6 +1,7 @@
 """How runs end: what a body came to reaches the database, and changes nothing that is final."""
 
 import asyncio
+import threading
 from uuid import UUID
 
 import pytest
@@ -218,3 +219,65 @@ async def test_a_lost_worker_whose_connection_hangs_leaves_its_late_reports_by_a
             await hired.end()
     assert await late_report(db, good.id) == (Status.SUCCEEDED, None)
     assert await late_report(db, bad.id) == (Status.FAILED, "ValueError: as asked")
+
+
+async def test_an_end_that_cannot_be_told_is_a_failure_and_not_another_start(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONCE: what nobody knows of here looks like a body that was never started."""
+    starts = 0
+
+    @app.task(max_attempts=3)
+    async def counted() -> None:
+        nonlocal starts
+        starts += 1
+
+    def fault(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(runtime, "ending_of", fault)
+    async with working(database_url, app.registry, slots=1) as hired:
+        task = await counted.enqueue()
+        await give(db, hired.incarnation, [task.id])
+        [failed] = await reach(db, [task.id], Status.FAILED)
+
+    assert failed.error is not None
+    assert "a fault of fcs" in failed.error
+    assert starts == 1
+
+
+async def test_a_body_for_which_there_is_no_thread_is_given_back_and_never_runs(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONCE: the pool of threads keeps what it could not start a thread for."""
+    gate, ran = threading.Event(), list[str]()
+
+    @app.task
+    def blocking() -> None:
+        gate.wait()
+
+    @app.task
+    def other() -> None:
+        ran.append("other")
+
+    starting = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("fcs-body_1"):
+            raise RuntimeError("can't start new thread")
+        starting(thread)
+
+    async with working(database_url, app.registry, slots=2) as hired:
+        first = await blocking.enqueue()
+        await give(db, hired.incarnation, [first.id])
+        await reach(db, [first.id], Status.RUNNING)
+        monkeypatch.setattr(threading.Thread, "start", start)
+        second = await other.enqueue()
+        await give(db, hired.incarnation, [second.id])
+        [waiting] = await reach(db, [second.id], Status.PENDING)
+        gate.set()
+        await reach(db, [first.id], Status.SUCCEEDED)
+        await hired.leave()
+
+    assert waiting.attempt == 0
+    assert ran == []

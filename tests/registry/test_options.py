@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fcs.domain.outcome import Backoff
 from fcs.registry import InvalidTaskType, Isolation, Registry, TaskType
 
 
@@ -47,9 +48,12 @@ def test_a_process_may_be_limited() -> None:
         (plain, {"isolation": "process", "memory_max": 0}, "in bytes"),
         (plain, {"isolation": "process", "cpu_max": 0}, "Leave it out"),
         (plain, {"isolation": "process", "cpu_max": "soon"}, "90"),
+        (plain, {"backoff": Backoff(factor=float("inf"))}, "the factor at least 1"),
+        (plain, {"backoff": Backoff(cap=float("inf"))}, "a thousand years"),
+        (plain, {"backoff": Backoff(first=float("nan"))}, "No time"),
     ],
 )
-def test_an_isolation_that_makes_no_sense_is_refused(
+def test_an_option_that_makes_no_sense_is_refused(
     function: Callable[..., Any], options: dict[str, Any], hint: str
 ) -> None:
     with pytest.raises(InvalidTaskType) as refusal:

@@ -30,7 +30,11 @@ through a future, and `SystemExit` would end the thread."""
 Entered: TypeAlias = AbstractAsyncContextManager[Any]
 
 InThread: TypeAlias = Callable[[Callable[[], Answer]], Awaitable[Answer]]
-"""Calls a plain function somewhere where it may block."""
+"""Calls a plain function somewhere where it may block. Raises `NotGone` if it never will."""
+
+
+class NotGone(Exception):
+    """A body was not started, and that is certain."""
 
 
 async def perform(
@@ -40,10 +44,11 @@ async def perform(
     in_thread: InThread,
     resources: Resources,
 ) -> Outcome:
-    """Run a body to its end, inside the middleware. Raises nothing but what ends the process."""
+    """Run a body to its end, inside the middleware. Raises `NotGone` if there was no thread for it,
+    and nothing else but what ends the process."""
     token = CURRENT.set(context)
     entered: list[Entered] = []
-    before, error = "", None
+    before, error, not_gone = "", None, None
     try:
         if task_type.injected:
             before = f"what it is given ({', '.join(task_type.injected)})"
@@ -55,7 +60,10 @@ async def perform(
         if task_type.is_async:
             result = await task_type.function(**kwargs)
         else:
-            result, error = await in_thread(lambda: _answer(task_type.function, kwargs))
+            try:
+                result, error = await in_thread(lambda: _answer(task_type.function, kwargs))
+            except NotGone as raised:
+                result, error, not_gone = None, raised, raised
     # A body may raise anything, SystemExit included; all of it is an outcome.
     except BaseException as raised:  # noqa: BLE001
         result, error = None, raised
@@ -64,6 +72,8 @@ async def perform(
             error = await _leave(manager, error)
     finally:
         CURRENT.reset(token)
+    if not_gone is not None:
+        raise not_gone
     if error is None:
         return _SUCCEEDED if result is None else _returned(task_type, result)
     outcome = _raised(task_type, error, context)

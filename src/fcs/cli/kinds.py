@@ -36,16 +36,20 @@ def timed(text: str) -> float:
 
 
 def moment(text: str) -> datetime:
-    """A moment with its offset from UTC."""
+    """A moment, in UTC whatever the offset it was given with."""
+    from fcs.domain.errors import InvalidInput
+    from fcs.domain.moments import checked_moment
+
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is not like 2031-05-17T09:00:00+02:00.") from None
     if found.tzinfo is None:
         raise click.BadParameter(f"{text!r} lacks an offset: end it with Z for UTC, or +02:00.")
-    if not 1970 < found.year < 9000:
-        raise click.BadParameter(f"{text!r} is not between the years 1971 and 8999.")
-    return found
+    try:
+        return checked_moment(found)
+    except InvalidInput:
+        raise click.BadParameter(f"{text!r} is not between the years 1970 and 9000.") from None
 
 
 def queue(text: str) -> str:

@@ -67,8 +67,10 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
 
     def ceiling(self, attempt: int) -> float:
         """The longest wait after the attempt of that number, in seconds."""
-        # The cap is reached long before the exponent could overflow.
-        return min(self.cap, self.first * self.factor ** min(attempt - 1, 64))
+        try:
+            return min(self.cap, self.first * float(self.factor) ** (attempt - 1))
+        except OverflowError:
+            return self.cap if self.first else 0.0
 
     def pause(self, attempt: int, rng: Random) -> float:
         """Seconds to wait after the attempt of that number (counted from 1) has failed."""

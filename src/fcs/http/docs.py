@@ -70,7 +70,7 @@ def _operations(
     paths: Mapping[str, Any], schemas: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, str, str]]:
     for path, item in paths.items():
-        for method in ("get", "post", "patch", "delete"):
+        for method in ("get", "post", "put", "patch", "delete"):
             if method in item:
                 operation = item[method]
                 answers = ", ".join(sorted(operation["responses"]))

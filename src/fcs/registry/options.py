@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 from enum import StrEnum
+from math import inf
 from typing import Final, TypedDict
 
-from fcs.domain.durations import Duration, seconds_of
+from fcs.domain.durations import SECONDS_MAX, Duration, seconds_of
 from fcs.domain.errors import InvalidInput, Problem
 from fcs.domain.outcome import ATTEMPTS_MAX, Backoff
 from fcs.domain.task import OnInterrupt
@@ -151,10 +152,12 @@ def _require_a_process(option: str, isolation: Isolation) -> None:
 
 def check_backoff(backoff: Backoff) -> Backoff:
     """Return a backoff, or raise `InvalidInput`."""
-    if backoff.first >= 0 and backoff.factor >= 1 and backoff.cap >= 0:
+    if 0 <= backoff.first < inf and 1 <= backoff.factor < inf and 0 <= backoff.cap <= SECONDS_MAX:
         return backoff
     raise _invalid(
-        "/backoff", f"{backoff} makes no sense", "No time may be negative, the factor at least 1."
+        "/backoff",
+        f"{backoff} makes no sense",
+        "No time may be negative, the factor at least 1, the cap a thousand years at the most.",
     )
 
 

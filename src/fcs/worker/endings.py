@@ -1,6 +1,7 @@
 """From the outcome of a body to what is written down about its run."""
 
 import logging
+from contextlib import suppress
 from random import Random
 
 from fcs.database.runs import SUCCEEDED, Again, Ending, Evidence
@@ -16,6 +17,7 @@ from fcs.domain.outcome import (
     next_attempt_in,
 )
 from fcs.domain.task import AttemptOutcome, Status, StopLevel
+from fcs.domain.text import safe_text
 from fcs.worker.executor import Run
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,15 @@ def ending_of(run: Run, outcome: Outcome, rng: Random) -> Ending | Again:
         outcome.level if isinstance(outcome, Stopped) else None,
         evidence,
     )
+
+
+def untold(run: Run, error: Exception) -> Ending:
+    """What the database is told of a run whose outcome could not be put into words."""
+    # A filter or handler of the application may be what has raised.
+    with suppress(Exception):
+        log.error("outcome cannot be told: %s", run, exc_info=error)
+    what = f"a fault of fcs: how the body ended cannot be told: {safe_text(error)}"
+    return Ending(run.context.id, run.context.run_id, Status.FAILED, what)
 
 
 def _overslept(snoozed: Snoozed) -> Failed:

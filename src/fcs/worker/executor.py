@@ -4,19 +4,19 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 
 from fcs.body import Ask, Context, Resources, perform
-from fcs.body.perform import Answer, trace_of
+from fcs.body.perform import Answer, NotGone, trace_of
 from fcs.body.pipe import Go
 from fcs.domain.ids import RunId, TaskId
 from fcs.domain.outcome import Allowance, Failed, Outcome
 from fcs.domain.text import name_of, safe_text
 from fcs.registry import TaskType
-from fcs.worker.children.child import Child, NotGone
+from fcs.worker.children.child import Child
 from fcs.worker.children.pool import Pool
 
 log = logging.getLogger(__name__)
@@ -123,16 +123,18 @@ class Executor:
             else:
                 outcome = await self._perform_in(run.child, run)
         except NotGone as error:
-            log.warning("%s", error)
+            log.warning("body not started, it is given back: %s reason=%s", run, error)
         except Exception as error:
             # A fault of ours. Whether the body has started is not known: it must not start again.
             log.exception("run ended by a fault of fcs: %s", run)
             what = f"a fault of fcs ended the run: {safe_text(error)}"
             outcome = Failed(what, name_of(type(error)), trace_of(error), may_retry=False)
         finally:
-            self._running.discard(run)
             if run.alarm is not None:
                 run.alarm.cancel()
+            # In one step with what follows: a begun run that nobody knows of is given back, and
+            # its body would start again.
+            self._running.discard(run)
         if outcome is None:
             self._not_started(run)
         else:
@@ -153,6 +155,23 @@ class Executor:
         return await self._pool.perform(child, go, context, cpu_max=run.task_type.cpu_max)
 
     async def _in_thread(self, function: Callable[[], Answer]) -> Answer:
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, context.run, function)
+        call = _Call(contextvars.copy_context(), function)
+        try:
+            self._threads.submit(call)
+        except RuntimeError as error:
+            # There can be no thread more, but the pool has kept the call for those that are there.
+            if call.answer.cancel():
+                raise NotGone(f"no thread for it: {error}") from error
+        return await asyncio.wrap_future(call.answer)
+
+
+class _Call:
+    """What a thread is to call, unless its answer is cancelled first: one of both wins."""
+
+    def __init__(self, context: contextvars.Context, function: Callable[[], Answer]) -> None:
+        self.answer = Future[Answer]()
+        self._context, self._function = context, function
+
+    def __call__(self) -> None:
+        if self.answer.set_running_or_notify_cancel():
+            self.answer.set_result(self._context.run(self._function))

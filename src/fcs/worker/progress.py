@@ -1,6 +1,7 @@
 """Progress: how far bodies have come, written down about once a second."""
 
 import asyncio
+import threading
 from random import Random
 
 import msgspec
@@ -20,9 +21,11 @@ class ProgressReporter:
     def __init__(self, url: str, *, rng: Random, lease: float) -> None:
         self._line = Line(url, part="worker progress", rng=rng, answer_within=lease)
         self._told: dict[tuple[TaskId, RunId], Progress] = {}
+        self._telling = threading.Lock()
 
     def tell(self, context: Context, progress: Progress) -> None:
-        self._told[context.id, context.run_id] = progress
+        with self._telling:
+            self._told[context.id, context.run_id] = progress
 
     def take(self, context: Context) -> str | None:
         """The last word of a run that has ended, if it has not been written down yet."""
@@ -42,7 +45,8 @@ class ProgressReporter:
             await self._line.close()
 
     async def _write(self) -> None:
-        told, self._told = self._told, {}
+        with self._telling:
+            told, self._told = self._told, {}
         texts = {key: _text(progress) for key, progress in told.items()}
 
         async def write(db: Connection) -> set[TaskId]:

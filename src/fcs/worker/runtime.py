@@ -33,7 +33,7 @@ from fcs.registry import Registry
 from fcs.worker.children.pool import Pool
 from fcs.worker.children.spawn import Recipe
 from fcs.worker.declaring import declare
-from fcs.worker.endings import ending_of
+from fcs.worker.endings import ending_of, untold
 from fcs.worker.enrol import enrol
 from fcs.worker.executor import Executor, Run
 from fcs.worker.heartbeat import Heartbeat
@@ -219,7 +219,12 @@ class Worker:
     def _ended(self, run: Run, outcome: Outcome) -> None:
         self._slots.ended()
         last_word = self._progress.take(run.context)
-        self._outbox.put(ending_of(run, outcome, self._rng), last_word)
+        try:
+            ending = ending_of(run, outcome, self._rng)
+        except Exception as error:  # noqa: BLE001 - logged with the ending
+            # Untold, the run would be taken for one whose body was never started.
+            ending = untold(run, error)
+        self._outbox.put(ending, last_word)
         self._intake.slot_freed()
         self.on_freed()
 

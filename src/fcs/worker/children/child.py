@@ -11,7 +11,7 @@ from typing import Final
 
 from fcs.body import Ask, Context
 from fcs.body.context import CURRENT
-from fcs.body.perform import SHUT_DOWN, asked_to_end
+from fcs.body.perform import SHUT_DOWN, NotGone, asked_to_end
 from fcs.body.pipe import Asked, BadFrame, Ended, Go, Logged, Moved, Ready, Started, Unfit
 from fcs.domain.errors import FcsError
 from fcs.domain.outcome import Failed, Interrupted, Outcome
@@ -42,10 +42,6 @@ class ChildTakenAway(ChildNotStarted):
     """That was the doing of the system, as it seems: the next one may be luckier."""
 
     code = "child_taken_away"
-
-
-class NotGone(Exception):
-    """A body was not started, and that is certain."""
 
 
 class Child:

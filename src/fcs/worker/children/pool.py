@@ -96,6 +96,8 @@ class Pool:
 
     def put_back(self, child: Child) -> None:
         """A child that was taken, and is free again."""
+        if child not in self._busy:
+            return  # It was seen off in the middle of its run.
         self._busy.discard(child)
         if child.is_fit:
             self._ready.append(child)
