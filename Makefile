@@ -14,7 +14,7 @@ test: ## the whole suite, but for the long forms of some proofs
 	@$(env) "$$python" -m pytest -n 4 --dist loadgroup -m "not nightly"
 
 nightly: ## all stages of the proof in their long forms, into TRUST.md; goes on where it was ended
-	@$(env) "$$python" -m proof nightly && "$$python" -m proof trust
+	@$(env) { "$$python" -m proof nightly; ended=$$?; "$$python" -m proof trust; exit $$ended; }
 
 STAGES = model interleavings machine fences sim twin fuzz mutants torture
 

@@ -65,11 +65,11 @@ async def _until(tally: Tally, count: int) -> None:
 
 
 async def crowd(stage: Stage) -> AsyncIterator[Sample]:
-    """Simulated workers, up to a thousand: how many tasks they end in so many seconds."""
-    seconds = stage.size(10, small=1)
+    """Simulated workers, up to a thousand: how many tasks they end in so many seconds, warm."""
+    seconds, warm_up = stage.size(10, small=1), stage.size(5 * SLOTS, small=100)
     for workers in CROWDS:
         async with stage.database() as url:
-            await backlog.fill(url, stage.size(400_000, small=20_000))
+            await backlog.fill(url, stage.size(800_000, small=20_000))
             with open_tally() as tally:
                 async with (
                     fleet(
@@ -80,12 +80,14 @@ async def crowd(stage: Stage) -> AsyncIterator[Sample]:
                         module="bench.simulated",
                     ) as processes,
                     cluster.supervisor(url) as supervisor,
-                    stage.account(url, workers=processes, supervisor=supervisor) as account,
                 ):
-                    while not tally.total():
-                        await asyncio.sleep(LOOK_AGAIN)
-                    await asyncio.sleep(seconds)
-                    ended = tally.total()
+                    await _until(tally, warm_up)
+                    async with stage.account(
+                        url, workers=processes, supervisor=supervisor
+                    ) as account:
+                        before = tally.total()
+                        await asyncio.sleep(seconds)
+                        ended = tally.total() - before
         yield Sample(f"{workers} simulated workers", "/s", ended / seconds)
         server = account.cpu["server"] / ended * 1e6
         yield Sample(f"{workers} simulated workers, CPU of the server", "µs/task", server)
