@@ -199,6 +199,8 @@ class Torture:
 
     def _come_to_rest(self) -> None:
         self._execute("update fcs.cluster set mode = 'elected'")
+        # Whoever leads from here on begins to watch: for the judge that is one act more.
+        self._nemesis.sprung("mode", [], mode="elected")
         if not self._wait(UNFINISHED, lambda count: count == 0, self._plan.rest_max):
             self._say("it does not come to rest")
         over = boot_time() + REST_MIN

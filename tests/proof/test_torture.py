@@ -1,5 +1,6 @@
 """The torture itself: its wires break where they are told to, and a short one violates nothing."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -46,6 +47,12 @@ def test_under_faults_of_every_kind_the_promise_is_kept(tmp_path: Path) -> None:
     assert found.chances >= 200, "too few tasks to show anything"
     assert sum(found.faults.values()) >= 30
     assert len(found.faults) >= 8
+    book = [
+        json.loads(line) for line in (tmp_path / "books" / "nemesis.jsonl").read_text().splitlines()
+    ]
+    [over] = [line["boot"] for line in book if line.get("name") == "faults over"]
+    switched = [line for line in book if line.get("kind") == "mode" and line["boot"] > over]
+    assert switched, "the judge does not know of the last election"
 
 
 def test_a_cluster_that_catches_up_slowly_does_not_hang() -> None:
