@@ -62,9 +62,9 @@ LONG: Final[Mapping[str, Sequence[Arguments]]] = {
 }
 """What each stage is told for its long form, once or several times."""
 
-AT_ONCE: Final = (os.cpu_count() or 1) + 1
-"""So many stages at once, if nobody says otherwise: a torture and a soak wait for much of their
-time, and that something else goes on is one more thing that may do them no harm."""
+AT_ONCE: Final = os.cpu_count() or 1
+"""So many stages at once, if nobody says otherwise. A torture waits for much of its time; beside
+more than that its cluster falls behind what is created, and has to catch up afterwards."""
 
 
 class Turn(NamedTuple):

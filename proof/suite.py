@@ -33,7 +33,7 @@ TESTS: Final[Mapping[str, Tests]] = {
     ),
     "soak": Tests([SOAK]),
 }
-"""By stage. The soak has the machine for itself."""
+"""By stage. The soak is one of its own: it takes an hour, however many run at once."""
 
 
 def main(arguments: Sequence[str], *, stage: str = "suite") -> int:

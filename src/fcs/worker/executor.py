@@ -173,5 +173,9 @@ class _Call:
         self._context, self._function = context, function
 
     def __call__(self) -> None:
-        if self.answer.set_running_or_notify_cancel():
+        if not self.answer.set_running_or_notify_cancel():
+            return
+        try:
             self.answer.set_result(self._context.run(self._function))
+        except BaseException as error:  # noqa: BLE001 - who waits for the answer would do so for ever
+            self.answer.set_exception(error)

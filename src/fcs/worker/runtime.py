@@ -218,12 +218,12 @@ class Worker:
 
     def _ended(self, run: Run, outcome: Outcome) -> None:
         self._slots.ended()
-        last_word = self._progress.take(run.context)
         try:
+            last_word = self._progress.take(run.context)
             ending = ending_of(run, outcome, self._rng)
         except Exception as error:  # noqa: BLE001 - logged with the ending
             # Untold, the run would be taken for one whose body was never started.
-            ending = untold(run, error)
+            last_word, ending = None, untold(run, error)
         self._outbox.put(ending, last_word)
         self._intake.slot_freed()
         self.on_freed()
