@@ -180,6 +180,7 @@ class Session:
             await self._read_rules()
         if at() >= self._next_survey:
             await self._survey()
+        self._does_upkeep = self._office.does_upkeep(self._clock.now(at()))
         if at() >= self._next_rescan:
             await self._rescan()
         if self._does_upkeep and at() >= self._next_forget:
@@ -203,7 +204,6 @@ class Session:
         self._known = {row.incarnation for row in rows}
         if self._sharing and not self._rest.is_asleep:
             await self._fall_asleep()
-        self._does_upkeep = self._office.does_upkeep()
         self._ours = {row.incarnation for row in rows if self._office.may_reap(row)}
         for suspect in self._watch.observe(rows, uptime=seen.uptime, at=asked_at):
             if suspect.incarnation in self._ours:
@@ -322,6 +322,7 @@ class Session:
     def _until_next(self, plan: Plan) -> float:
         at = self._node.at()
         moments = [self._next_survey - at, self._next_rescan - at, self._next_rules - at]
+        moments.append(self._office.until_relief(self._clock.now(at)))
         if plan.wake_at is not None:
             moments.append((plan.wake_at - self._clock.now(at)).total_seconds())
         return max(0.0, min(moments))

@@ -1,6 +1,7 @@
 """A worker's share in hash mode: every task falls to one of those who can do it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import combinations
 from random import Random
@@ -9,13 +10,13 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.domain.samples import LANE, Worker, incarnation, waiting
+from tests.domain.samples import LANE, NOON, Worker, incarnation, waiting
 
 from fcs.domain import ring
 from fcs.domain.facts import Lane, Waiting, WorkerState
 from fcs.domain.ids import WorkerId
 from fcs.domain.ring import SLOTS, WIDEN_LEASES, Scores, slot_of
-from fcs.domain.share import Share
+from fcs.domain.share import DUTY, Share, until_relief
 
 LEASE = 5.0
 
@@ -256,6 +257,13 @@ def test_the_silent_reap_nobody() -> None:
     assert reapers(workers, workers[2]) == {3}
 
 
+def test_who_has_missed_some_beats_is_not_relied_on() -> None:
+    """F-74: where a worker dies soon after another, both are known of in time."""
+    workers = [Worker(0), silent(1, 1.1), silent(2, 0.6), Worker(3)]
+
+    assert reapers(workers, workers[1]) == {2, 3}
+
+
 def test_one_that_nobody_reaps_is_reaped_by_more_and_more() -> None:
     def able(leases: float) -> set[int]:
         workers = [silent(0, leases), *(Worker(n) for n in range(1, 6))]
@@ -286,28 +294,56 @@ def test_who_drains_is_not_relied_on_and_is_reaped() -> None:
 # What is done once for all
 
 
-def first(workers: Sequence[Worker]) -> list[int]:
-    return [worker.n for worker in workers if share_of(worker.n, workers).is_first(lease=LEASE)]
+def on_duty(workers: Sequence[Worker], moment: datetime = NOON) -> list[int]:
+    return [
+        worker.n
+        for worker in workers
+        if share_of(worker.n, workers).is_on_duty(moment, lease=LEASE)
+    ]
 
 
-def test_one_of_those_who_beat_does_what_is_to_be_done_once() -> None:
-    assert first([Worker(n) for n in (3, 1, 2)]) == [1]
-    assert first([silent(1, 1), Worker(2), Worker(3)])[-1:] == [2]
-    assert first([Worker(1, state="draining"), Worker(2)])[-1:] == [2]
+def turns_of(workers: Sequence[Worker]) -> list[list[int]]:
+    """Who is on duty at each of the turns that follow, as many as there are workers."""
+    return [on_duty(workers, NOON + n * timedelta(seconds=DUTY)) for n in range(len(workers))]
+
+
+def test_those_who_beat_take_turns_at_what_is_to_be_done_once() -> None:
+    """Whoever cannot do it, though it beats, stops it no longer than for its own turn."""
+    turns = turns_of([Worker(n) for n in (3, 1, 2)])
+    assert sorted(turns) == [[1], [2], [3]]
+
+
+def test_who_is_silent_or_leaves_has_no_turn() -> None:
+    for workers in ([silent(1, 1), Worker(2), Worker(3)], [Worker(1, state="draining"), Worker(2)]):
+        others = {worker.n for worker in workers[1:]}
+        assert all(len(others & set(turn)) == 1 for turn in turns_of(workers))
+
+
+def test_a_turn_lasts_until_the_relief() -> None:
+    workers = [Worker(n) for n in range(3)]
+    began = NOON + timedelta(seconds=1)
+    [before] = on_duty(workers, began)
+    rest = until_relief(began)
+
+    assert 0 < rest <= DUTY
+    assert on_duty(workers, began + timedelta(seconds=rest - 0.01)) == [before]
+    assert on_duty(workers, began + timedelta(seconds=rest)) != [before]
 
 
 def test_who_sees_nobody_does_it_itself() -> None:
     """Better twice than never: everything that is done once for all can be done twice."""
-    assert share_of(1).is_first(lease=LEASE)
-    assert share_of(1, [silent(1, 2), silent(2, 2)]).is_first(lease=LEASE)
+    for moment in (NOON, NOON + timedelta(seconds=DUTY)):
+        assert share_of(1).is_on_duty(moment, lease=LEASE)
+        lonely = share_of(1, [silent(1, 2), silent(2, 2)])
+        assert lonely.is_on_duty(moment, lease=LEASE)
 
 
 @given(st.lists(st.floats(0, 3 * LEASE), min_size=1, max_size=8))
 def test_whoever_is_silent_somebody_who_beats_does_it(silences: list[float]) -> None:
     workers = [Worker(n, silent=silence) for n, silence in enumerate(silences)]
-    beating = [worker.n for worker in workers if worker.silent < LEASE]
+    beating = {worker.n for worker in workers if worker.silent < LEASE}
 
-    assert set(first(workers)) & set(beating) == set(beating[:1])
+    assert len(set(on_duty(workers)) & beating) == min(1, len(beating))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import nullcontext
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from msgspec import structs
 from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
     DEAF,
+    Fake,
     beating,
     count,
     hire_fake,
@@ -312,10 +314,13 @@ async def test_one_that_gets_no_answer_sits_down_again(
         await succeeded(db, 2)
 
 
-async def test_what_is_done_once_for_all_passes_to_another_when_the_first_is_silent(
-    app: App, database_url: str, db: Connection
+@pytest.mark.parametrize("is_silent", [True, False])
+async def test_what_is_done_once_for_all_passes_to_another_who_can_do_it(
+    app: App, database_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch, is_silent: bool
 ) -> None:
-    """It is the lowest incarnation that fires schedules and settles what needs others."""
+    """One worker after the other settles what needs others. One of them is silent, or beats and
+    does nothing more: its seat finds no connection."""
+    monkeypatch.setattr("fcs.domain.share.DUTY", 0.5)
 
     @app.task
     async def tick() -> None: ...
@@ -325,7 +330,10 @@ async def test_what_is_done_once_for_all_passes_to_another_when_the_first_is_sil
     assert await workers.register(db, papers, replaces=None)
     first = await tick.enqueue()
     await tick.using(after=[first]).enqueue()
-    async with crew(database_url, app, 2, QUICK):
+    async with (
+        nullcontext() if is_silent else beating(Fake(db, papers)),
+        crew(database_url, app, 2, QUICK),
+    ):
         await succeeded(db, 2)
 
 

@@ -5,6 +5,8 @@ while; then a task falls to nobody or to two, and the compare-and-set and the st
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from fcs.domain.facts import Lane, Waiting, WorkerState
 from fcs.domain.ids import Incarnation, WorkerId
@@ -12,6 +14,15 @@ from fcs.domain.ring import SLOTS, Ring, may_reap, slot_of
 
 STEAL_AFTER = 1.0
 """Seconds for which a due task is left to the worker to which it falls."""
+
+RELIED_ON: Final = 0.5
+"""Of a lease: who has been silent for longer may be dead as well, and is not relied on to reap.
+Should it live, two try, and one of them does."""
+
+DUTY: Final = 15.0
+"""Seconds for which one worker does what has to be done once for all; then it is another's turn.
+One that beats but cannot do it, because its seat has no connection, stops it no longer than that.
+"""
 
 
 class Share:
@@ -60,7 +71,7 @@ class Share:
 
     def may_reap(self, suspect: WorkerState, *, lease: float) -> bool:
         """Whether it falls to this worker to end one that is silent."""
-        alive = [row.incarnation for row in self._live if row.silent < lease]
+        alive = [row.incarnation for row in self._live if row.silent < RELIED_ON * lease]
         return may_reap(
             self.incarnation,
             suspect.incarnation,
@@ -68,10 +79,19 @@ class Share:
             silent_leases=max(1.0, suspect.silent / lease),
         )
 
-    def is_first(self, *, lease: float) -> bool:
+    def is_on_duty(self, now: datetime, *, lease: float) -> bool:
         """Whether it falls to this worker to do what has to be done once for all."""
-        alive = [row.incarnation for row in self._live if row.silent < lease]
-        return self.incarnation == min(alive, default=self.incarnation)
+        alive = sorted(row.incarnation for row in self._live if row.silent < lease)
+        return not alive or self.incarnation == alive[_duty(now) % len(alive)]
+
+
+def until_relief(now: datetime) -> float:
+    """Seconds until it falls to the next worker."""
+    return DUTY - now.timestamp() % DUTY
+
+
+def _duty(now: datetime) -> int:
+    return int(now.timestamp() // DUTY)
 
 
 def _facts(row: WorkerState) -> tuple[object, ...]:

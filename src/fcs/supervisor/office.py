@@ -5,6 +5,7 @@ It says what a session of supervising may do, and raises what ends it.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from fcs.database.leadership import Candidate, Look
@@ -13,7 +14,7 @@ from fcs.domain.errors import LeadershipLost
 from fcs.domain.facts import WorkerReported, WorkerState
 from fcs.domain.ids import Incarnation, TaskId, WorkerId
 from fcs.domain.leadership import Leadership
-from fcs.domain.share import Share
+from fcs.domain.share import Share, until_relief
 from fcs.domain.topology import Mode, is_candidate
 
 
@@ -42,8 +43,11 @@ class Office(Protocol):
     def may_reap(self, worker: WorkerState) -> bool:
         """Whether it falls to this one to end a silent worker, and to chase what one has left."""
 
-    def does_upkeep(self) -> bool:
+    def does_upkeep(self, now: datetime) -> bool:
         """Whether it falls to this one to do what has to be done once for all."""
+
+    def until_relief(self, now: datetime) -> float:
+        """Seconds until that may fall to another."""
 
 
 class Term:
@@ -70,8 +74,11 @@ class Term:
     def may_reap(self, worker: WorkerState) -> bool:
         return True
 
-    def does_upkeep(self) -> bool:
+    def does_upkeep(self, now: datetime) -> bool:
         return True
+
+    def until_relief(self, now: datetime) -> float:
+        return float("inf")
 
     def __str__(self) -> str:
         return f"term={self.tenure.term}"
@@ -128,8 +135,11 @@ class Seat:
     def may_reap(self, worker: WorkerState) -> bool:
         return self.share.may_reap(worker, lease=self._lease)
 
-    def does_upkeep(self) -> bool:
-        return self.share.is_first(lease=self._lease)
+    def does_upkeep(self, now: datetime) -> bool:
+        return self.share.is_on_duty(now, lease=self._lease)
+
+    def until_relief(self, now: datetime) -> float:
+        return until_relief(now)
 
     def __str__(self) -> str:
         return f"worker by worker, incarnation={self.share.incarnation}"

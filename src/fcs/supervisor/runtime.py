@@ -64,7 +64,6 @@ SCHEDULES_INTERVAL = 60.0
 
 NEVER = float("inf")
 
-
 IDLE_STRETCH = 1.9
 """So many times longer until the next survey when nobody holds anything. The death of such a worker
 loses nothing; twice as long would count as not having looked at all."""
@@ -168,8 +167,7 @@ class Session:
                 # Those who create tasks now do not ring.
                 await self._lookout.look_around(self._db)
                 await self._reports.look(self._db)
-            at = self._at()
-            plan = self._supervisor.plan(self._clock.now(at), at=at)
+            plan = self._supervisor.plan(self._now(), at=self._at())
             await self._carry_out(plan)
             await self._pause(plan)
 
@@ -217,8 +215,7 @@ class Session:
         await self._reports.read(self._db)
 
     async def _hear(self) -> None:
-        named: list[TaskId] = []
-        look_further = False
+        named, look_further = list[TaskId](), False
         if self._inbox.overflowed:
             # What was dropped may have named tasks anywhere.
             self._inbox.overflowed = False
@@ -271,6 +268,7 @@ class Session:
             await self._read_rules()
         if self._at() >= self._next_survey:
             await self._survey()
+        self._does_upkeep = self._office.does_upkeep(self._now())
         if self._at() >= self._next_rescan:
             await self._rescan()
         if self._at() >= self._next_poll:
@@ -297,8 +295,7 @@ class Session:
         self._is_unsettled = True
         self._next_fire = min(self._next_fire, self._at() + self._settings.survey_interval)
         self._next_rules = min(self._next_rules, self._at() + self._settings.survey_interval)
-        took = self._at() - began
-        self._next_poll = self._at() + self._pace.pause(took=took)
+        self._next_poll = self._at() + self._pace.pause(took=self._at() - began)
 
     async def _forget(self) -> None:
         await workers.forget_ended(self._db, seconds=self._settings.forget_workers_after)
@@ -332,8 +329,6 @@ class Session:
         await self._reports.ask(self._db, self._known if self._bed and is_alone else ())
         if self._bed and not is_alone and not self._rest.is_asleep:
             await self._fall_asleep(self._bed)
-
-        self._does_upkeep = self._office.does_upkeep()
         self._ours = {row.incarnation for row in rows if self._office.may_reap(row)}
         for suspect in self._watch.observe(rows, uptime=seen.uptime, at=asked_at):
             if suspect.incarnation not in self._ours:
@@ -382,7 +377,7 @@ class Session:
         self._supervisor.start_over()
         if found.has_waiting:
             await self._look_further()
-            if reads := self._supervisor.plan_reads(self._clock.now(self._at())):
+            if reads := self._supervisor.plan_reads(self._now()):
                 await self._read_on(reads)
         else:
             self._supervisor.learn(LanesListed([]), at=self._at())
@@ -438,9 +433,14 @@ class Session:
                 return 0.0
             moments.append(self._next_fire - at)
         moments += [self._next_poll - at, self._next_rules - at]
+        moments.append(self._office.until_relief(self._now()))
         if wake_at is not None:
-            moments.append((wake_at - self._clock.now(at)).total_seconds())
+            moments.append((wake_at - self._now()).total_seconds())
         return max(0.0, min(moments))
+
+    def _now(self) -> datetime:
+        """By the database's clock."""
+        return self._clock.now(self._at())
 
     def _note_changes(self, present: dict[Incarnation, WorkerId]) -> None:
         for incarnation in present.keys() - self._known.keys():
