@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 from tests.parts.http_service import NOWHERE, Service, assert_problem, new_id, serving
-from tests.parts.proxy import Proxy, proxied
+from tests.parts.proxy import Kind, Proxy, proxied
 from tests.parts.stage import Fake, connected, count, give, hire_fake, until_so
 
 from fcs.database import bulk as database_bulk
@@ -395,6 +395,30 @@ async def test_a_step_sent_twice_creates_nothing_twice(
             await sweep.step(other)
     assert sweep.counts == {Status.FAILED: 3}
     assert await pending(db) == 3
+
+
+@pytest.mark.parametrize("act", ["one", "all"])
+async def test_that_tasks_may_have_been_created_is_told(
+    service: Service, proxy: Proxy, db: Connection, act: str
+) -> None:
+    """The answer to a repeat is lost, and the database stays away: asked again, there are two."""
+    task_id = await create(service)
+    await db.execute("update fcs.tasks set status = 'failed', due_at = null")
+    lost = proxy.trouble_with(Kind.LOSE_ANSWER, "Create tasks anew that have ended")
+
+    async def ask() -> httpx2.Response:
+        if act == "one":
+            return await service.client.post(f"/tasks/{task_id}/retry")
+        return await bulk(service, filter={"ty": "baz"}, action="retry")
+
+    asked = asyncio.create_task(ask())
+    await lost.over.wait()
+    proxy.leave()
+    answer = await asked
+    assert await pending(db) == 1
+    assert_problem(answer, 503, "database_unavailable")
+    assert "not known whether" in answer.json()["detail"]
+    assert "GET /tasks" in answer.json()["hint"]
 
 
 async def pending(db: Connection) -> int:

@@ -42,6 +42,8 @@ class Sweep:
         self.before = before
         self.counts: Counter[Status] = Counter()
         self.is_over = not self._statuses
+        self.creates = action is Action.RETRY and not dry_run
+        """Whether it adds tasks: to do the same once more would add them once more."""
 
     async def step(self, db: Connection) -> None:
         """Take in one page of the table. May be sent again after an unknown answer."""

@@ -9,7 +9,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fcs.database.sweep import Sweep
+from fcs.database.sweep import AT_A_TIME, Sweep
 from fcs.database.tasks import REASON_MAX
 from fcs.domain import json
 from fcs.domain.bulk import Action, Filter
@@ -139,13 +139,24 @@ class Acts:
         while not sweep.is_over:
             try:
                 await self._store.step(sweep)
-            except DatabaseUnavailable:
+            except DatabaseUnavailable as error:
+                if sweep.creates:
+                    raise _in_doubt(sweep) from error
                 # What is done is done, and the cursor tells where to go on.
                 if sweep.counts:
                     return
                 raise
             if monotonic() >= give_up_at:
                 return
+
+
+def _in_doubt(sweep: Sweep) -> DatabaseUnavailable:
+    """To go on from a cursor could create tasks a second time."""
+    return DatabaseUnavailable(
+        f"The database did not answer. There are {sweep.counts.total()} new tasks, and it is not"
+        f" known whether there are up to {AT_A_TIME} more.",
+        hint="Asked again, there may be two of each. Look first which are there:  GET /tasks",
+    )
 
 
 def _filter_of(document: FilterDocument) -> Filter:

@@ -33,6 +33,8 @@ LOOK_FIRST = (
     "With an Idempotency-Key the same request can be sent again until it is answered; without one,"
     " look first whether the task is there:  GET /tasks"
 )
+COPY_IN_DOUBT = "It is not known whether there is a new task."
+LOOK_FOR_COPY = "Asked again, there may be two. Look first whether it is there:  GET /tasks"
 
 T = TypeVar("T")
 
@@ -96,7 +98,7 @@ class Store:
             found = await bulk.repeat(db, {id: new_id})
             return found.get(id), await insights.find_task(db, new_id)
 
-        return await self.ask(repeat)
+        return await self.ask(repeat, COPY_IN_DOUBT, LOOK_FOR_COPY)
 
     async def step(self, sweep: Sweep) -> None:
         await self.ask(sweep.step)
@@ -111,19 +113,20 @@ class Store:
     async def close(self) -> None:
         await self._lines.close()
 
-    async def ask(self, act: Callable[[Connection], Awaitable[T]]) -> T:
-        """Carry out an act that may be sent twice. Raises `DatabaseUnavailable`."""
+    async def ask(
+        self, act: Callable[[Connection], Awaitable[T]], doubt: str = "", hint: str = AGAIN
+    ) -> T:
+        """Carry out an act that may be sent twice. Raises `DatabaseUnavailable`, with what is in
+        doubt then."""
         give_up_at = monotonic() + _PATIENCE
         try:
             async with asyncio.timeout(_ANSWER_MAX):
                 return await self._lines.carry_out(act, give_up=lambda: monotonic() > give_up_at)
         except Exception as error:
-            raise _translated(error) from error
+            raise _translated(error, doubt, hint) from error
 
 
-def _translated(
-    error: Exception, doubt: str = "", hint: str = "Try again in a while."
-) -> Exception:
+def _translated(error: Exception, doubt: str, hint: str) -> Exception:
     """Whoever asks over HTTP learns that the database is away, not where it is."""
     if not is_passing(error):
         return error
