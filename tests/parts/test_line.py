@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
+from time import sleep
 
 import psycopg
 import pytest
@@ -13,9 +15,9 @@ from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import PATIENCE, count, until
 
 from fcs.client.ids import new_task_id
-from fcs.database import tasks
-from fcs.database.connect import Connection
-from fcs.database.line import CONFIRM, Line, is_passing
+from fcs.database import creation, tasks
+from fcs.database.connect import Connection, connect_sync
+from fcs.database.line import CONFIRM, Line, SyncConnection, SyncLine, is_passing
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.task import NewTask
 
@@ -243,6 +245,68 @@ async def test_a_connection_that_never_answers_is_given_up(database_url: str) ->
         assert await line.carry_out(ask) == ("anybody there?",)
         assert silence.reached.is_set()
         await line.close()
+
+
+async def test_what_is_written_part_by_part_may_take_longer_than_any_answer(
+    database_url: str, db: Connection
+) -> None:
+    """Begun anew each time it has taken too long, a large request would never come to its end."""
+    request = Slowly([[NewTask(new_task_id(), "noop", b"{}")] for _ in range(5)], each=0.3)
+    line = Line(database_url, part="test", rng=Random(1), answer_within=1.0)
+    await line.carry_out(lambda db: creation.add_parts(db, request), give_up=lambda: True)
+    await line.close()
+    assert await count(db, "select count(*) from fcs.tasks") == 5
+
+
+class Slowly(list[list[NewTask]]):
+    """Parts that take some seconds each to be made ready."""
+
+    def __init__(self, parts: list[list[NewTask]], *, each: float) -> None:
+        super().__init__(parts)
+        self._each = each
+
+    def __iter__(self) -> Iterator[list[NewTask]]:
+        for part in super().__iter__():
+            sleep(self._each)
+            yield part
+
+
+@pytest.mark.parametrize("within", ["nothing", "transaction", "pipeline"])
+async def test_code_without_a_loop_gives_up_a_connection_that_never_answers(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, within: str
+) -> None:
+    """It is asked anew, and what was open on the connection is not waited for either."""
+    monkeypatch.setattr("fcs.database.connect.ANSWER_WITHIN", 0.5)
+    question = b"select 'anybody there?'"
+
+    def ask(db: SyncConnection) -> object:
+        surroundings: dict[str, AbstractContextManager[object]] = {
+            "nothing": nullcontext(),
+            "transaction": db.transaction(),
+            "pipeline": db.pipeline(),
+        }
+        with surroundings[within]:
+            return db.execute(question).fetchone()
+
+    async with proxied(database_url) as proxy:
+        line = SyncLine(part="test", rng=Random(1))
+        proxy.trouble_with(Kind.HOLD, "anybody there?")
+        asked = asyncio.to_thread(line.carry_out, proxy.url, ask, patience=PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            assert await asked == ("anybody there?",)
+        assert sum("anybody there?" in text for text in proxy.statements) == 2
+        line.close()
+
+
+async def test_a_first_word_without_an_answer_keeps_nobody_without_a_loop(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcs.database.connect.GREET_WITHIN", 0.5)
+    async with proxied(database_url) as proxy:
+        proxy.trouble_with(Kind.HOLD, "set_config")
+        with pytest.raises(DatabaseUnavailable, match="no answer in"):
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.to_thread(connect_sync, proxy.url, part="test")
 
 
 async def test_what_the_server_is_slow_with_is_given_more_time_each_time(database_url: str) -> None:

@@ -1,6 +1,5 @@
 """Opening connections to Postgres, set up so that no default of a role or database surprises us."""
 
-import asyncio
 import os
 import re
 import socket
@@ -12,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
-from fcs.database.session import Greeting, Session, SyncSession, greeting
+from fcs.database.session import Cut, Greeting, Session, SyncSession, greeting
 from fcs.domain.errors import DatabaseUnavailable, InvalidSettings, SchemaOutdated
 
 GREET_WITHIN: Final = 10.0
@@ -90,12 +89,24 @@ async def connect(url: str, *, part: str, keys_only: bool = False) -> Connection
 
 @contextmanager
 def answering_within(seconds: float, db: Connection) -> Iterator[None]:
-    """Cut a connection off if the block has not ended by then: its statement fails at once."""
-    cut = asyncio.get_running_loop().call_later(seconds, cut_off, db)
+    """Cut a connection off if the block has not ended by then: its statement fails at once.
+
+    Where it goes on in parts, `put_off` after each of them.
+    """
+    assert isinstance(db, Session)
+    db.cut = cut = Cut(seconds, lambda: cut_off(db))
     try:
         yield
     finally:
         cut.cancel()
+        if db.cut is cut:
+            db.cut = None
+
+
+def put_off(db: Connection) -> None:
+    """Let what is going on take as long as that once more before it is cut off."""
+    if isinstance(db, Session) and db.cut is not None:
+        db.cut.put_off()
 
 
 def cut_off(db: Connection) -> None:
@@ -105,7 +116,7 @@ def cut_off(db: Connection) -> None:
         cut.shutdown(socket.SHUT_RDWR)
 
 
-def connect_sync(url: str, *, part: str) -> psycopg.Connection[tuple[Any, ...]]:
+def connect_sync(url: str, *, part: str) -> SyncSession:
     """The twin of `connect` for code without an event loop."""
     options = _options(url, part)
     try:
@@ -113,7 +124,9 @@ def connect_sync(url: str, *, part: str) -> psycopg.Connection[tuple[Any, ...]]:
     except psycopg.OperationalError as error:
         raise unavailable(url, error) from error
     try:
+        db.answer_within = GREET_WITHIN
         row = db.execute(*greeting(db, _SESSION)).fetchone()
+        db.answer_within = ANSWER_WITHIN
         if _is_pooled(row):
             db.share(_SESSION)
     except BaseException as error:

@@ -13,7 +13,7 @@ import psycopg
 from fcs.database import parts, tasks
 from fcs.database.ahead import Ahead, SyncAhead
 from fcs.database.carrier import Carrier, Rows, SyncCarrier, carrier_of, sync_carrier_of
-from fcs.database.connect import Connection
+from fcs.database.connect import Connection, put_off
 from fcs.database.sql import load
 from fcs.domain.errors import KeyInFlight, KeyReused, NeedsNotFound, Problem
 from fcs.domain.ids import TaskId
@@ -82,12 +82,14 @@ def add_untied_sync(
 async def add_parts(connection: Connection, request: Iterable[Sequence[NewTask]]) -> Created:
     """Create the tasks of a request, all or none: a part is written while the next is made ready.
 
-    The parts, tied to nothing, are asked for from the first one on whenever this is called.
+    The parts, tied to nothing, are asked for from the first one on whenever this is called. However
+    many there are, each has as much time as any answer.
     """
     ids: list[TaskId] = []
     async with connection.transaction(), connection.pipeline():
         for part in request:
             await add_untied(Ahead(connection), part)
+            put_off(connection)
             ids += [task.id for task in part]
     return Created(ids)
 

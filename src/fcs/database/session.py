@@ -6,15 +6,18 @@ settings that a statement needs go along with it, in its own transaction, in the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, NamedTuple
+from time import monotonic
+from typing import Any, Final, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel, sql
+from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 
 Row = tuple[Any, ...]
+RV = TypeVar("RV")
 
 # A pooler greets with a process id of its own. A setting that an older server does not know is
 # left out, and all of them where the session is not ours.
@@ -79,10 +82,30 @@ def _set(wanted: Mapping[str, str], *, is_local: bool) -> sql.Composed:
     return sql.SQL("select {}").format(sql.SQL(", ").join(each))
 
 
+class Cut:
+    """What is done in so many seconds, unless it is put off or cancelled before."""
+
+    def __init__(self, seconds: float, act: Callable[[], None]) -> None:
+        self._seconds, self._act = seconds, act
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(seconds, act)
+
+    def put_off(self) -> None:
+        """From now on it takes so many seconds once more."""
+        if not self._timer.cancelled():
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._seconds, self._act)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
 class Session(AsyncConnection[Row]):
     """A connection that is our own until it is known to be shared."""
 
     settings: sql.Composed | None = None
+    cut: Cut | None = None
+    """What `connect.answering_within` has set for what goes on now."""
     _wanted: Mapping[str, str]
     _turn: asyncio.Lock
 
@@ -127,9 +150,13 @@ class Session(AsyncConnection[Row]):
 
 
 class SyncSession(psycopg.Connection[Row]):
-    """The twin of `Session` for code without an event loop."""
+    """The twin of `Session` for code without an event loop.
+
+    It breaks when an answer has not come within `answer_within` seconds.
+    """
 
     settings: sql.Composed | None = None
+    answer_within = float("inf")
 
     def share(self, wanted: Mapping[str, str]) -> None:
         """From now on leave nothing behind; each transaction has these settings."""
@@ -156,6 +183,26 @@ class SyncSession(psycopg.Connection[Row]):
             if self.settings is not None and is_outermost:
                 super().execute(self.settings)
             yield transaction
+
+    def wait(self, gen: PQGen[RV], *how: Any, **more: Any) -> RV:
+        """As every connection does, but not for ever."""
+        return super().wait(self._answered(gen), *how, **more)
+
+    def _answered(self, gen: PQGen[RV]) -> PQGen[RV]:
+        """The same exchange until it takes too long: now and then it is told that nothing came."""
+        give_up_at = monotonic() + self.answer_within
+        try:
+            wants = next(gen)
+            while True:
+                came = yield wants
+                if not came and monotonic() >= give_up_at:
+                    # Whoever ends a transaction or a pipeline on it now must not wait as long.
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"no answer in {self.answer_within:g} s")
+                wants = gen.send(came)
+        except StopIteration as end:
+            answer: RV = end.value
+            return answer
 
 
 async def adjust(db: AsyncConnection[Any], changes: Mapping[str, str]) -> None:
