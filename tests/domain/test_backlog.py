@@ -10,6 +10,7 @@ from tests.domain.samples import AGING, LANE, NOON, SECOND, numbers, task_id, wa
 from fcs.domain import backlog as module
 from fcs.domain.backlog import Backlog
 from fcs.domain.facts import Lane, Place, Waiting
+from fcs.domain.settings import AGING_MAX
 
 URGENT = LANE._replace(priority=5)
 OTHER = LANE._replace(ty="foo")
@@ -55,6 +56,16 @@ def test_who_has_waited_long_enough_goes_before_the_more_urgent() -> None:
 
     assert taken(known(urgent, waiting(2, due=-lead))) == [1, 2]
     assert taken(known(urgent, waiting(2, due=-lead - 2))) == [2, 1]
+
+
+def test_the_highest_priority_and_the_longest_aging_have_an_order() -> None:
+    """A row made by hand may have any priority that the column holds."""
+    first, last = LANE._replace(priority=32767), LANE._replace(priority=-32768)
+    backlog = Backlog(window=1_000, aging=AGING_MAX)
+    for task in (waiting(1, due=-9, lane=last), waiting(2, due=-1, lane=first)):
+        backlog.read(task.lane, None, [task], exhausted=True)
+
+    assert taken(backlog) == [2, 1]
 
 
 PRIORITIES = st.sampled_from([-100, -3, 0, 1, 7, 100])

@@ -11,7 +11,7 @@ table, its bookmark tells from where to read on.
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace, nsmallest
 from itertools import chain
 from uuid import UUID
@@ -125,7 +125,7 @@ class Backlog:
     ) -> None:
         self._window = window
         self._owns = owns
-        self._aging = timedelta(seconds=aging)
+        self._aging = aging
         self._lanes: dict[Lane, _Stretch] = {}
 
     def __len__(self) -> int:
@@ -266,6 +266,7 @@ class Backlog:
             else:
                 heapreplace(fronts, (self._rank(lane, first), first, lane))
 
-    def _rank(self, lane: Lane, first: _Entry) -> datetime:
-        """What goes first has the earliest; whatever happens, two tasks keep their order."""
-        return first[0] - lane.priority * self._aging if lane.priority else first[0]
+    def _rank(self, lane: Lane, first: _Entry) -> float:
+        """What goes first has the lowest; whatever happens, two tasks keep their order."""
+        # In seconds: there is no date for what the highest priority and a long aging make of one.
+        return first[0].timestamp() - lane.priority * self._aging
