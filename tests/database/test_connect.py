@@ -1,5 +1,6 @@
 """Connections that no default of a role or database surprises, and errors that help at night."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.database.scene import (
 )
 
 from fcs.database import backlog, insights, runs, tasks, workers
-from fcs.database.connect import connect, connect_sync, describe
+from fcs.database.connect import connect, connect_sync, cut_off, describe
 from fcs.domain.errors import DatabaseUnavailable, InvalidSettings
 
 SURPRISES = {
@@ -68,6 +69,33 @@ async def test_defaults_of_the_database_change_nothing(database_url: str) -> Non
         for setting in SURPRISES:
             [shown] = await rows(db, f"show {setting}")
             assert "1h" not in shown.values()
+
+
+async def test_what_a_client_had_asked_for_ends_with_it(database_url: str) -> None:
+    """F-83: a statement that goes on for nobody would keep its locks."""
+    surprise(database_url, client_connection_check_interval="0")
+
+    async with await connect(database_url, part="observer") as observer:
+        client = await connect(database_url, part="client")
+        asked = asyncio.create_task(client.execute("select pg_sleep(3600)"))
+        while not await rows(observer, SLEEPING):
+            await asyncio.sleep(0.05)
+        cut_off(client)
+        with pytest.raises(psycopg.OperationalError):
+            await asked
+        await client.close()
+        async with asyncio.timeout(60):
+            while await rows(observer, SLEEPING):
+                await asyncio.sleep(0.05)
+
+
+SLEEPING = """
+    select pid
+      from pg_stat_activity
+     where datname = current_database()
+       and application_name = 'fcs client'
+       and wait_event = 'PgSleep'
+"""
 
 
 def test_nor_do_they_for_code_without_an_event_loop(database_url: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.database.scene import NOON, add_tasks, add_workers, incarnation, new, rows, task_id
 
 from fcs.database import backlog, insights, tasks
-from fcs.database.connect import Connection
+from fcs.database.connect import Connection, connect
 
 ROW = "insert into fcs.tasks (id, ty, {column}) values (gen_random_uuid(), 'baz', {value})"
 
@@ -65,6 +65,17 @@ async def test_columns_that_make_no_sense(
 @pytest.mark.parametrize("ty", ["''", "repeat('t', 201)", "null"])
 async def test_types_that_make_no_sense(db: Connection, ty: str) -> None:
     await refused(db, f"insert into fcs.tasks (id, ty) values (gen_random_uuid(), {ty})")
+
+
+async def test_no_table_refers_to_another(shared_url: str) -> None:
+    """F-88: a foreign key would lock the row that it points to, at each change of a task."""
+    async with await connect(shared_url, part="test") as db:
+        keys = await rows(
+            db,
+            "select conname from pg_constraint"
+            " where contype = 'f' and connamespace = 'fcs'::regnamespace",
+        )
+    assert keys == []
 
 
 async def test_a_text_with_a_zero_byte_cannot_be(db: Connection) -> None:
