@@ -26,6 +26,9 @@ from proof.summary import Summary
 
 FOLDER: Final = ROOT / ".nightly"
 
+NICENESS: Final = 10
+"""Of the stages beside a torture, which go by a clock of their own or by none."""
+
 Arguments = Callable[[int], Sequence[str]]
 """By the number of runs before this one."""
 
@@ -48,17 +51,18 @@ def plainly(_: int) -> Sequence[str]:
 LONG: Final[Mapping[str, Sequence[Arguments]]] = {
     # Several, so that a night that is cut short keeps some; every other torture fails over as well.
     "torture": [minutes(25), minutes(25, "--standby")] * 2,
-    "model": [lambda _: ["--long", "--publish"]],
+    # Beside it what takes least comes first, for the same reason.
     "interleavings": [plainly],
     "machine": [lambda before: ["--examples", "2000", "--seed", str(before + 1)]],
-    "fences": [plainly],
-    "sim": [seeds(20_000)] * 5,
     "twin": [seeds(2_000)],
-    "soak": [plainly],
+    "model": [lambda _: ["--long", "--publish"]],
+    "sim": [seeds(20_000)] * 5,
     "fuzz": [minutes(10)],
-    "suite": [plainly],
     "pooled": [plainly],
     "mutants": [plainly],
+    "fences": [plainly],
+    "suite": [plainly],
+    "soak": [plainly],
 }
 """What each stage is told for its long form, once or several times."""
 
@@ -133,7 +137,10 @@ async def carry_out(turn: Turn, folder: Path) -> bool:
     file.unlink(missing_ok=True)
     began = monotonic()
     with log.open("wb") as output:
-        code = await _carried_out([sys.executable, *command, "--json", str(file)], output)
+        stage = [sys.executable, *command, "--json", str(file)]
+        if turn.stage != "torture":
+            stage = ["nice", "-n", str(NICENESS), *stage]
+        code = await _carried_out(stage, output)
     if not file.exists():
         print(f"{turn.name}: ended with code {code} after {monotonic() - began:,.0f} s", flush=True)
         return False

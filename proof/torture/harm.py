@@ -31,6 +31,7 @@ DISTURBING: Final = frozenset(
 
 ZOMBIE_MAX: Final = 0.5
 RECOVERY_MAX: Final = 15.0
+"""A lease until somebody leads, two where many workers have died, and a little for each."""
 
 GAPS: Final = {
     "next start": "a fault until the next start",

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"    python -m proof.torture.checker {folder}")
         print(
             f"another such run: python -m proof torture --minutes {options.minutes:g}"
-            f" --seed {options.seed}"
+            f" --seed {options.seed}{' --standby' if options.standby else ''}"
         )
     elif options.keep is None:
         shutil.rmtree(folder)
