@@ -40,6 +40,26 @@ async def test_what_means_the_same_is_the_same(service: Service) -> None:
     assert first.content == again.content
 
 
+async def test_a_key_is_the_same_over_http_and_from_python(
+    service: Service, database_url: str
+) -> None:
+    """Headers are bytes; whoever writes more than ASCII writes UTF-8."""
+    first = NewTask(new_task_id(), "baz", b"{}", key="zamówienie-ą-注文")
+    async with connected(database_url) as db:
+        await creation.add(db, [first])
+
+    answer = await service.client.post(
+        "/tasks",
+        json=BAZ,
+        headers={b"Idempotency-Key": first.key.encode()},  # type: ignore[union-attr]
+    )
+    assert answer.headers["idempotency-replayed"] == "true"
+    assert answer.json() == {"id": str(first.id)}
+
+    answer = await service.client.post("/tasks", json=BAZ, headers={b"Idempotency-Key": b"\xff"})
+    assert "UTF-8" in answer.json()["detail"]
+
+
 async def test_something_else_under_the_key_is_refused(service: Service) -> None:
     await service.post(BAZ, **KEY)
     answer = await service.post(BAZ | {"priority": 1}, **KEY)

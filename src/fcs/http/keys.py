@@ -17,8 +17,15 @@ def read_key(given: str | None) -> str | None:
     """
     if given is None:
         return None
-    quoted = len(given) >= 2 and given[0] == given[-1] == '"'
     try:
-        return check_key(given[1:-1] if quoted else given)
+        # Headers come as bytes, one letter for each; whoever writes more than ASCII means UTF-8.
+        key = given.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise InvalidHeader(
+            f"Header {KEY_HEADER} is not UTF-8.", hint="Write the key in UTF-8, or in ASCII."
+        ) from None
+    quoted = len(key) >= 2 and key[0] == key[-1] == '"'
+    try:
+        return check_key(key[1:-1] if quoted else key)
     except InvalidInput as error:
         raise InvalidHeader(f"Header {KEY_HEADER}: {error}", hint=error.hint) from None
