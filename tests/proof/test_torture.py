@@ -45,7 +45,7 @@ def test_under_faults_of_every_kind_the_promise_is_kept(tmp_path: Path) -> None:
 
     assert found.violations == 0
     assert found.chances >= 200, "too few tasks to show anything"
-    assert sum(found.faults.values()) >= 30
+    assert sum(found.faults.values()) >= 15, "too few faults to show anything"
     assert len(found.faults) >= 8
     book = [
         json.loads(line) for line in (tmp_path / "books" / "nemesis.jsonl").read_text().splitlines()

@@ -215,7 +215,8 @@ class Session:
         await self._reports.read(self._db)
 
     async def _hear(self) -> None:
-        named, look_further = list[TaskId](), False
+        named: list[TaskId] = []
+        look_further = False
         if self._inbox.overflowed:
             # What was dropped may have named tasks anywhere.
             self._inbox.overflowed = False
@@ -341,8 +342,7 @@ class Session:
         if unanswered := self._ours.intersection(self._supervisor.unanswered(asked_at)):
             await self._chase(list(unanswered))
 
-        at = self._at()
-        suspicion = self._watch.next_suspicion_at()
+        at, suspicion = self._at(), self._watch.next_suspicion_at()
         is_idle = not any(row.slots_busy or row.tasks_sent > row.tasks_taken for row in rows)
         interval = self._settings.survey_interval
         self._next_survey = at + (IDLE_STRETCH * interval if is_idle else interval)
