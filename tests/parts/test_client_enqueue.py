@@ -23,6 +23,7 @@ from fcs.domain.errors import (
     InvalidArguments,
     InvalidInput,
     InvalidSettings,
+    SchemaOutdated,
 )
 from fcs.registry import InvalidTaskType
 
@@ -64,6 +65,16 @@ def test_an_app_without_a_database_says_what_to_set(monkeypatch: pytest.MonkeyPa
         with pytest.raises(InvalidSettings, match="no database") as raised:
             create()
         assert "FCS_DATABASE" in raised.value.hint
+
+
+def test_a_database_without_the_schema_says_what_to_run(blank_database_url: str) -> None:
+    app = App(database=blank_database_url)
+    noop = app.task(name="noop")(lambda: None)
+    for create in (noop.enqueue_sync, lambda: asyncio.run(_enqueue(noop))):
+        with pytest.raises(SchemaOutdated) as raised:
+            create()
+        assert "fcs init" in raised.value.hint
+    asyncio.run(app.close())
 
 
 async def _enqueue(handler: Handler[[], None, None]) -> None:

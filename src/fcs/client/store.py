@@ -17,7 +17,7 @@ from fcs.database.creation import Created
 from fcs.database.insights import ATTEMPTS_MAX
 from fcs.database.line import Line, SyncConnection, SyncLine
 from fcs.database.writer import Writer
-from fcs.domain.errors import InvalidSettings
+from fcs.domain.errors import InDoubt, InvalidSettings
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Attempt, NewTask, Status, TaskView
 
@@ -64,7 +64,10 @@ class Store:
         """Create tasks, on the caller's connection where there is one."""
         if on is not None:
             return await creation.add(on, new)
-        return await self._lines().writer.create(new)
+        try:
+            return await self._lines().writer.create(new)
+        except InDoubt as error:
+            raise _which(error, new) from error
 
     async def create_parts(self, request: Iterable[Sequence[NewTask]]) -> Created:
         """As `create`, for tasks tied to nothing: each part is written while the next is packed."""
@@ -80,13 +83,19 @@ class Store:
         return (await self._ask(lambda db: tasks.cancel(db, [id], reason=reason))).get(id)
 
     async def repeat(self, id: TaskId, new_id: TaskId) -> Status | None:
-        return (await self._ask(lambda db: bulk.repeat(db, {id: new_id}))).get(id)
+        try:
+            return (await self._ask(lambda db: bulk.repeat(db, {id: new_id}))).get(id)
+        except InDoubt as error:
+            raise _which_copy(error, new_id) from error
 
     def create_sync(self, new: Sequence[NewTask], on: SyncCarrier | None = None) -> Created:
         """The twin of `create` for code without an event loop."""
         if on is not None:
             return creation.add_sync(on, new)
-        return self._ask_sync(lambda db: creation.add_sync(db, new))
+        try:
+            return self._ask_sync(lambda db: creation.add_sync(db, new))
+        except InDoubt as error:
+            raise _which(error, new) from error
 
     def create_parts_sync(self, request: Iterable[Sequence[NewTask]]) -> Created:
         """The twin of `create_parts` for code without an event loop."""
@@ -102,7 +111,10 @@ class Store:
         return self._ask_sync(lambda db: tasks.cancel_sync(db, [id], reason=reason)).get(id)
 
     def repeat_sync(self, id: TaskId, new_id: TaskId) -> Status | None:
-        return self._ask_sync(lambda db: bulk.repeat_sync(db, {id: new_id})).get(id)
+        try:
+            return self._ask_sync(lambda db: bulk.repeat_sync(db, {id: new_id})).get(id)
+        except InDoubt as error:
+            raise _which_copy(error, new_id) from error
 
     def leave_to_parent(self) -> None:
         """In the child of a fork: everything that is open here is the parent's."""
@@ -147,6 +159,24 @@ class Store:
 
 _STORES: Final[WeakSet[Store]] = WeakSet()
 _PARENTS: Final[list[object]] = []
+
+
+def _which(error: InDoubt, new: Sequence[NewTask]) -> InDoubt:
+    """The same, with what may have been created: asked again, there would be two of each."""
+    first, others = new[0], len(new) - 1
+    what = f"task {first.id}" + (f" and {others:,} more" if others else "")
+    if first.key is not None:
+        hint = "Ask again under the same key: what is there by then is found."
+    else:
+        hint = f"Look first, app.find({str(first.id)!r}), or have a key, and ask again under it."
+    return InDoubt(f"{error}; it is not known whether {what} was created", hint=hint)
+
+
+def _which_copy(error: InDoubt, id: TaskId) -> InDoubt:
+    return InDoubt(
+        f"{error}; it is not known whether task {id} was created",
+        hint=f"Look first, app.find({str(id)!r}): asked again, there would be two.",
+    )
 
 
 def _after_fork() -> None:

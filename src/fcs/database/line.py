@@ -30,7 +30,7 @@ from fcs.database.connect import (
     unavailable,
 )
 from fcs.domain.backoff import PAUSE_MAX, full_jitter, is_worth_a_line
-from fcs.domain.errors import DatabaseUnavailable, OnHold
+from fcs.domain.errors import DatabaseUnavailable, InDoubt, OnHold
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,8 @@ class Line:
     ) -> T:
         """Carry out an act that may be sent twice, and keep at it while the database is away.
 
-        `give_up` is asked after each failure; when it says yes, `DatabaseUnavailable` is raised.
+        `give_up` is asked after each failure; when it says yes, `DatabaseUnavailable` is raised,
+        or `InDoubt` if the act was sent.
         """
         tries, is_doubtful = 0, False
         while True:
@@ -123,10 +124,10 @@ class Line:
                 await self._drop(db)
                 if not is_passing(error):
                     raise explained(error) from error
-                if give_up is not None and give_up():
-                    raise _as_unavailable(self._url, error) from error
-                tries += 1
                 is_doubtful = is_doubtful or db is not None
+                if give_up is not None and give_up():
+                    raise _as_unavailable(self._url, error, is_doubtful) from error
+                tries += 1
                 if is_worth_a_line(tries):
                     log.warning("database away, trying again: part=%s reason=%s", self._part, error)
                 await asyncio.sleep(full_jitter(tries, self._rng, cap=self._pause_max))
@@ -210,25 +211,35 @@ class SyncLine:
     def carry_out(self, url: str, act: Callable[[SyncConnection], T], *, patience: float) -> T:
         """Carry out an act that may be sent twice; keep at it for `patience` seconds.
 
-        Raises `DatabaseUnavailable` when they are over.
+        Raises `DatabaseUnavailable` when they are over, or `InDoubt` if the act was sent.
         """
         give_up_at = monotonic() + patience
+        if not self._turn.acquire(timeout=patience):
+            raise DatabaseUnavailable(
+                f"other threads have waited for the database for longer than {patience:g} s",
+                hint="It is slow or away, or they have much to write. Try again in a while.",
+            )
+        try:
+            return self._keep_at(url, act, give_up_at)
+        finally:
+            self._turn.release()
+
+    def _keep_at(self, url: str, act: Callable[[SyncConnection], T], give_up_at: float) -> T:
         tries, is_doubtful = 0, False
-        with self._turn:
-            while True:
-                db = None
-                try:
-                    db = self._dial(url)
-                    return self._act(db, act, is_doubtful)
-                except Exception as error:
-                    self.close()
-                    if not is_passing(error):
-                        raise
-                    if monotonic() >= give_up_at:
-                        raise _as_unavailable(url, error) from error
-                    tries += 1
-                    is_doubtful = is_doubtful or db is not None
-                    sleep(full_jitter(tries, self._rng))
+        while True:
+            db = None
+            try:
+                db = self._dial(url)
+                return self._act(db, act, is_doubtful)
+            except Exception as error:
+                self.close()
+                if not is_passing(error):
+                    raise explained(error) from error
+                is_doubtful = is_doubtful or db is not None
+                if monotonic() >= give_up_at:
+                    raise _as_unavailable(url, error, is_doubtful) from error
+                tries += 1
+                sleep(full_jitter(tries, self._rng))
 
     def close(self) -> None:
         db, self._db = self._db, None
@@ -257,5 +268,6 @@ class SyncLine:
             self._warnings += 1
 
 
-def _as_unavailable(url: str, error: Exception) -> DatabaseUnavailable:
-    return error if isinstance(error, DatabaseUnavailable) else unavailable(url, error)
+def _as_unavailable(url: str, error: Exception, is_doubtful: bool) -> DatabaseUnavailable:
+    told = error if isinstance(error, DatabaseUnavailable) else unavailable(url, error)
+    return InDoubt(str(told), hint=told.hint) if is_doubtful else told

@@ -185,6 +185,10 @@ class DatabaseUnavailable(FcsError):
     code = "database_unavailable"
 
 
+class InDoubt(DatabaseUnavailable):
+    """It went away with something that was sent and not answered: that may have been done."""
+
+
 class OnHold(FcsError):
     """The database may be a copy, or have forgotten something: nothing is handed out or begun."""
 

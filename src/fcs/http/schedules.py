@@ -28,7 +28,7 @@ from fcs.http.schedule_wire import (
     preview,
     show,
 )
-from fcs.http.store import Store
+from fcs.http.store import COPY_IN_DOUBT, LOOK_FOR_COPY, Store
 from fcs.http.wire import CreatedDocument
 from fcs.registry import Registry
 
@@ -107,7 +107,9 @@ class Schedules:
 
     async def run(self, request: Request) -> Response:
         name, id = request.path_params["name"], self._new_id()
-        await self._store.ask(lambda db: timetable.run_now(db, name, id))
+        await self._store.ask(
+            lambda db: timetable.run_now(db, name, id), COPY_IN_DOUBT, LOOK_FOR_COPY
+        )
         location = f"{_root(request)}/tasks/{id}"
         return _json(CreatedDocument(id), status=201, headers={"Location": location})
 

@@ -1,5 +1,6 @@
 """Acting on tasks from the command line, one by one or on all that match."""
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +10,9 @@ from typing import Any
 
 from fcs.cli.common import Common
 from fcs.cli.database import ask, run_async
-from fcs.cli.output import emit
+from fcs.cli.output import emit, say
 from fcs.cli.settings import database_url
+from fcs.cli.surely import PATIENCE, create_surely
 from fcs.cli.task.choice import Choice
 from fcs.cli.task.ids import missing, resolve
 from fcs.client.ids import new_task_id
@@ -19,15 +21,12 @@ from fcs.database.bulk import repeat
 from fcs.database.connect import Connection
 from fcs.database.line import Line, is_passing
 from fcs.database.migrate import check_schema
-from fcs.database.sweep import Sweep
+from fcs.database.sweep import AT_A_TIME, Sweep
 from fcs.database.tasks import Deletion
 from fcs.domain.bulk import Action, Filter
 from fcs.domain.errors import DatabaseUnavailable, FcsError, InvalidInput, TaskNeeded, WrongStatus
 from fcs.domain.ids import TaskId
 from fcs.domain.task import Status
-
-PATIENCE = 10.0
-"""Seconds for which a sweep keeps at it while the database is away."""
 
 _DONE = {Action.CANCEL: "cancelled", Action.RETRY: "created anew", Action.DELETE: "deleted"}
 
@@ -49,7 +48,7 @@ def act(common: Common, action: Action, choice: Choice, reason: str = "") -> Non
     if choice.ids:
         _act_on_named(common, action, choice, reason)
     else:
-        run_async(_Matching(common, action, filter, choice, reason).carry_out())
+        run_async(Matching(common, action, filter, choice, reason).carry_out())
 
 
 # --- named ---
@@ -74,11 +73,17 @@ def _act_on_named(common: Common, action: Action, choice: Choice, reason: str) -
                 deletions = await tasks.delete(db, ids)
                 return [_deleted(id, deletions.get(id)) for id in ids]
             case Action.RETRY:
-                copies = {id: new_task_id() for id in ids}
+                for id in ids:
+                    copies.setdefault(id, new_task_id())
                 found = await repeat(db, copies)
                 return [_repeated(id, found.get(id), copies[id]) for id in ids]
 
-    answers = ask(common, carry_out)
+    copies: dict[TaskId, TaskId] = {}
+    if action is Action.RETRY:
+        url = database_url(common, os.environ)
+        answers = run_async(create_surely(url, carry_out, copies.values()))
+    else:
+        answers = ask(common, carry_out)
     told = [answer for answer in answers if not isinstance(answer, FcsError)]
     if told:
         emit(common, told[0] if len(answers) == 1 else told, lambda: "\n".join(map(_line, told)))
@@ -147,7 +152,9 @@ def _line(told: Mapping[str, Any]) -> str:
 # --- all that match ---
 
 
-class _Matching:
+class Matching:
+    """An act on all tasks that match, in bounded steps."""
+
     def __init__(
         self, common: Common, action: Action, filter: Filter, choice: Choice, reason: str
     ) -> None:
@@ -186,12 +193,26 @@ class _Matching:
             except Exception as error:
                 if dry_run or not is_passing(error):
                     raise
-                raise DatabaseUnavailable(
-                    f"the database went away; {_words(sweep.counts)} {_DONE[self._action]},"
-                    f" all that matched down to {sweep.before}",
-                    hint="What is older is untouched: see what is left with --dry-run.",
-                ) from error
+                raise self._cut_short("the database went away", sweep) from error
+            except asyncio.CancelledError:
+                if not dry_run:
+                    told = self._cut_short("interrupted", sweep)
+                    say(self._common, f"note: {told}. {told.hint}")
+                raise
         return sweep.counts
+
+    def _cut_short(self, why: str, sweep: Sweep) -> DatabaseUnavailable:
+        done = f"{why}; {_words(sweep.counts)} {_DONE[self._action]}"
+        if sweep.creates:
+            return DatabaseUnavailable(
+                f"{done}, and it is not known whether up to {AT_A_TIME} more are",
+                hint="Asked again, there would be two of each. Look first which are there:"
+                "  fcs task list --status pending",
+            )
+        return DatabaseUnavailable(
+            f"{done}, all that matched down to {sweep.before}",
+            hint="What is older is untouched: see what is left with --dry-run.",
+        )
 
     def _require_consent(self, counts: Counter[Status]) -> None:
         if counts.total() > 1 and not self._choice.yes:

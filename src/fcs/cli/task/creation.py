@@ -3,8 +3,6 @@
 import os
 from collections.abc import Sequence
 from difflib import get_close_matches
-from random import SystemRandom
-from time import monotonic
 
 from msgspec.structs import replace
 
@@ -12,15 +10,14 @@ from fcs.cli.common import Common
 from fcs.cli.database import run_async
 from fcs.cli.output import say
 from fcs.cli.settings import database_url
+from fcs.cli.surely import create_surely
 from fcs.cli.task.arguments import check_arguments, read_arguments
 from fcs.cli.task.ids import resolve
 from fcs.cli.task.options import Wish
 from fcs.client.ids import new_task_id
 from fcs.database import creation, insights
 from fcs.database.connect import Connection
-from fcs.database.line import Line, is_passing
-from fcs.database.migrate import check_schema
-from fcs.domain.errors import DatabaseUnavailable, InvalidInput, UnknownType
+from fcs.domain.errors import InvalidInput, UnknownType
 from fcs.domain.ids import TaskId
 from fcs.domain.keys import check_key
 from fcs.domain.needs import check_needs
@@ -29,9 +26,6 @@ from fcs.registry import Registry, check_timeout
 from fcs.registry.application import load
 
 _OPTIONS = ["queue", "priority", "max_attempts", "timeout", "on_interrupt"]
-
-PATIENCE = 10.0
-"""Seconds for which a create whose answer was lost is sent again."""
 
 
 def create(common: Common, wish: Wish) -> TaskId:
@@ -57,7 +51,6 @@ class Creation:
     def __init__(self, common: Common, wish: Wish, registry: Registry, args: bytes) -> None:
         self._common, self._wish, self._registry = common, wish, registry
         self._id = new_task_id()
-        self._connected = False
         self._args = args
         self._usual = NewTask(self._id, wish.ty, args)
         if wish.ty in registry:
@@ -71,25 +64,9 @@ class Creation:
 
     async def carry_out(self, url: str) -> TaskId:
         """Write the task down. Once there was a connection, an unknown answer is settled."""
-        give_up_at = monotonic() + PATIENCE
-        line = Line(url, part="cli", rng=SystemRandom(), keys_only=False)
-        try:
-            return await line.carry_out(
-                self._write, give_up=lambda: not self._connected or monotonic() >= give_up_at
-            )
-        except Exception as error:
-            if not self._connected or not is_passing(error):
-                raise
-            raise DatabaseUnavailable(
-                f"the database went away; it is not known whether task {self._id} was created",
-                hint=f"Look when it is back:  fcs task show {self._id}",
-            ) from error
-        finally:
-            await line.close()
+        return await create_surely(url, self._write, [self._id])
 
     async def _write(self, db: Connection) -> TaskId:
-        self._connected = True
-        await check_schema(db)
         created = await creation.add(db, [await self.new_task(db)])
         if created.is_replay:
             key = self._wish.key
