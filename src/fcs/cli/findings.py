@@ -197,7 +197,8 @@ def _connections(facts: Facts) -> Finding:
         "connections",
         "warn" if free > 0 else "fail",
         detail,
-        "A worker takes up to ten, a supervisor three: raise max_connections, or run fewer.",
+        "A worker takes up to 13 (4 without --listen), whoever leads 5: raise max_connections, or"
+        " run fewer.",
     )
 
 
