@@ -46,6 +46,14 @@ async def test_the_fake_says_and_does_what_the_real_one_does(database_url: str) 
     assert called >= {"dispatch", "begin", "finish", "retry", "reap", "testify", "adopt"}
 
 
+async def test_who_bids_for_its_own_term_has_it_in_the_fake_as_well(database_url: str) -> None:
+    """A seed in which a node bids although its own lease still runs, as after a lost connection."""
+    [run] = await runs_of(database_url, range(91, 92))
+
+    assert run.calls["bid"]
+    assert run.difference == ""
+
+
 @pytest.mark.parametrize("fence", SHARP)
 async def test_a_fence_that_the_fake_lacks_is_seen(database_url: str, fence: str) -> None:
     assert any(run.difference for run in await runs_of(database_url, SEEDS[:3], dropped=fence))

@@ -23,11 +23,11 @@ def look(db: Transaction) -> Look:
 
 
 def bid(db: Transaction, me: Candidate, *, term: int, lease: float) -> bool:
-    """Take the next term, if this one is vacant."""
+    """Take the next term, if this one is vacant, or was this node's own."""
     db.lazily()
     row = db.tables.leadership
     is_vacant = (
-        row.node is None
+        row.node in (None, me.node)
         or row.expires_at <= db.now
         or (row.backend is not None and row.backend not in db.world.backends)
     )
