@@ -71,6 +71,29 @@ def test_an_option_that_nobody_knows_is_refused(options: dict[str, Any], hint: s
     assert hint in refusal.value.hint
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ([KeyError], r"\[<class 'KeyError'>\]"),
+        (["KeyError"], r"\['KeyError'\]"),
+        ("KeyError", "'KeyError'"),
+        (("KeyError",), "'KeyError'"),
+        ((KeyError, int), "<class 'int'>"),
+        (KeyError(), r"KeyError\(\)"),
+        (None, "None"),
+    ],
+)
+def test_to_give_up_on_anything_but_exceptions_is_refused_by_name(named: Any, said: str) -> None:
+    with pytest.raises(InvalidTaskType, match=f"^Task 'plain': .*{said}") as refusal:
+        TaskType(plain, give_up_on=named)
+    assert "give_up_on=(KeyError, ValueError)" in refusal.value.hint
+
+
+@pytest.mark.parametrize("named", [KeyError, (KeyError, KeyboardInterrupt), ()])
+def test_exceptions_to_give_up_on_are_kept_as_they_are_named(named: Any) -> None:
+    assert TaskType(plain, give_up_on=named).give_up_on == named
+
+
 def test_the_registry_knows_which_types_need_child_processes() -> None:
     registry = Registry()
     registry.add(TaskType(plain))

@@ -17,6 +17,7 @@ from fcs.domain.text import safe_text
 from fcs.registry import models
 from fcs.registry.names import check_limit_key, check_priority, check_queue, is_type_name
 from fcs.registry.options import (
+    ErrorTypes,
     TaskOptions,
     check_attempts,
     check_backoff,
@@ -87,7 +88,7 @@ class TaskType:
         self.priority = check_priority(options.get("priority", 0))
         self.max_attempts = check_attempts(options.get("max_attempts", 1))
         self.backoff = check_backoff(options.get("backoff", USUAL_BACKOFF))
-        self.give_up_on = options.get("give_up_on", ())
+        self.give_up_on = _checked_exceptions(options.get("give_up_on", ()))
         self.timeout = check_timeout(options.get("timeout"))
         self.on_interrupt = check_on_interrupt(options.get("on_interrupt", "interrupt"))
         self.isolation = check_isolation(options.get("isolation"), is_async=self.is_async)
@@ -267,6 +268,20 @@ def _checked_name(function: Callable[..., Any], name: str | None) -> str:
             " at most 200 characters. `name=` gives another name than the function's.",
         )
     return name
+
+
+def _checked_exceptions(named: ErrorTypes) -> ErrorTypes:
+    """Anything else would come to light when a body fails, and hide why it did."""
+    kinds: tuple[object, ...] = named if isinstance(named, tuple) else (named,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            message = f"{safe_text(repr(kind))[:200]} is no exception to give up on"
+            raise InvalidInput(
+                f"{message}.",
+                hint="Name the class of one, or a tuple: give_up_on=(KeyError, ValueError).",
+                problems=[Problem("/give_up_on", message)],
+            )
+    return named
 
 
 def _refuse_nan(values: Mapping[str, Any]) -> None:
