@@ -19,6 +19,7 @@ from tests.conftest import Server
 import fcs
 from fcs import App, Context, Retry, Snooze, Status, TaskFailed, current
 from fcs.client.packing import PART_MAX
+from fcs.database.testing import copied_database
 from fcs.domain.errors import InvalidArguments, InvalidInput
 from fcs.domain.outcome import Failed, Snoozed, Succeeded
 from fcs.testing import (
@@ -364,6 +365,18 @@ def anyio_backend():
 """
 
 
+def run_suite(folder: Path, url: str) -> "subprocess.CompletedProcess[str]":
+    options = ["-p", "no:fcs", "-p", "fcs.testing.pytest_plugin", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options],
+        cwd=folder,
+        env=os.environ | {"FCS_TEST_DATABASE": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.slow
 def test_the_plugin_gives_each_test_a_database_and_a_worker(
     postgres: Server, tmp_path: Path
@@ -373,20 +386,27 @@ def test_the_plugin_gives_each_test_a_database_and_a_worker(
     shop, *_, suite = PYTHON.findall(GUIDE.read_text("utf-8"))[:4]
     (tmp_path / "shop.py").write_text(shop)
     (tmp_path / "test_shop.py").write_text(suite)
-    options = ["-p", "no:fcs", "-p", "fcs.testing.pytest_plugin", "-p", "no:cacheprovider"]
-    answer = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options],
-        cwd=tmp_path,
-        env=os.environ | {"FCS_TEST_DATABASE": postgres.url()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    answer = run_suite(tmp_path, postgres.url())
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "6 passed" in answer.stdout, answer.stdout
     with psycopg.connect(postgres.url()) as db:
         query = "select count(*) from pg_database where datname ~ 'fcs_test_.*_template'"
         assert db.execute(query).fetchone() == (0,)
+
+
+@pytest.mark.slow
+def test_what_a_session_of_the_same_pid_left_is_in_nobodys_way(
+    postgres: Server, tmp_path: Path
+) -> None:
+    # In containers pytest has the same small pid each time.
+    (tmp_path / "conftest.py").write_text("import os\nos.getpid = lambda: 7")
+    (tmp_path / "test_suite.py").write_text("def test_it(fcs_database): ...")
+    with (
+        copied_database(postgres.url(), "fcs_test_7_template", "template1"),
+        copied_database(postgres.url(), "fcs_test_7_1", "template1"),
+    ):
+        answer = run_suite(tmp_path, postgres.url())
+    assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 async def test_what_runs_in_line_sees_the_result_type(offline: Shop) -> None:

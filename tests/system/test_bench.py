@@ -1,6 +1,7 @@
 """`fcs bench` as people run it: what it prints, and what it leaves behind."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,9 @@ import sys
 import psycopg
 import pytest
 from tests.conftest import Server
+
+from fcs.cli.program import run
+from fcs.database.testing import copied_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.direct]  # it makes databases of its own
 
@@ -23,8 +27,8 @@ def start(*arguments: str, url: str) -> "subprocess.Popen[str]":
 
 def scratch(url: str, pid: int) -> bool:
     with psycopg.connect(url) as db:
-        name = f"fcs_bench_{pid}"
-        return bool(db.execute("select from pg_database where datname = %s", [name]).rowcount)
+        query = "select from pg_database where starts_with(datname::text, %s)"
+        return bool(db.execute(query, [f"fcs_bench_{pid}_"]).rowcount)
 
 
 def test_a_mixed_load_is_measured_and_told_step_by_step(postgres: Server) -> None:
@@ -43,6 +47,12 @@ def test_quiet_says_nothing_but_the_figures(postgres: Server) -> None:
 
     assert (bench.returncode, err) == (0, "")
     assert "raw lifecycle" in out
+
+
+def test_what_a_run_of_the_same_pid_left_is_in_nobodys_way(postgres: Server) -> None:
+    with copied_database(postgres.url(), f"fcs_bench_{os.getpid()}", "template1"):
+        options = ["--tasks", "1000", "--rounds", "1", "-q", "--database", postgres.url()]
+        assert run(["bench", "raw", *options]) == 0
 
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

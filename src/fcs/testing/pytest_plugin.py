@@ -8,6 +8,7 @@ role that may create databases), or else a private Postgres for the session, whi
 import asyncio
 import itertools
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from fcs.testing.ran import Ran
 
 _numbers = itertools.count(1)
+
+# In containers all sessions may have the same pid, and one that was killed leaves its databases.
+_session = secrets.token_hex(4)
 
 
 @pytest.fixture(scope="session")
@@ -73,4 +77,4 @@ def fcs_worker(
 
 
 def _name(of: str) -> str:
-    return f"fcs_test_{os.getpid()}_{of}"
+    return f"fcs_test_{os.getpid()}_{_session}_{of}"
