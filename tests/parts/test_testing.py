@@ -3,10 +3,11 @@
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,91 @@ def test_a_plain_body_runs_in_the_thread_of_the_test(offline: Shop) -> None:
             asyncio.get_running_loop()
 
     assert run_sync(offline.app.task(loops)).succeeded
+
+
+def interrupt() -> None:
+    """What Ctrl-C does, whichever thread asks for it."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Where the tests run in the background, nobody listens to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_in_a_plain_body_ends_the_test(offline: Shop) -> None:
+    left: list[BaseException] = []
+
+    @offline.app.middleware
+    async def around(context: Context) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            left.append(error)
+            raise
+
+    @offline.app.task
+    def ask() -> None:
+        interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(ask)
+    with inline(offline.app) as runs, pytest.raises(KeyboardInterrupt):
+        ask.enqueue_many_sync([{}, {}])
+    assert len(left) == 2
+    assert runs.ran == []
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_around_a_body_ends_the_test(offline: Shop) -> None:
+    left, went_on = [], []
+
+    @offline.app.middleware
+    async def around(context: Context) -> AsyncIterator[None]:
+        interrupt()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            left.append(context.ty)
+        # Though it does not do as it is told, nothing may hang.
+        yield
+
+    @offline.app.task
+    def plain() -> None:
+        went_on.append("plain")
+
+    @offline.app.task
+    async def on_the_loop() -> None: ...
+
+    for body in (plain, on_the_loop):
+        with pytest.raises(KeyboardInterrupt):
+            run_sync(body)
+        with inline(offline.app) as runs, pytest.raises(KeyboardInterrupt):
+            body.enqueue_many_sync([{}, {}])
+        assert runs.ran == []
+    assert left == ["plain", "plain", "on_the_loop", "on_the_loop"]
+    assert went_on == []
+
+
+async def test_a_test_that_is_cancelled_ends_whatever_the_body_makes_of_it(offline: Shop) -> None:
+    @offline.app.task
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    async def enqueue() -> None:
+        with inline(offline.app):
+            await wait.enqueue_many([{}, {}])
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await run(wait)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await enqueue()
 
 
 async def test_a_resource_is_replaced_for_a_while(offline: Shop) -> None:
