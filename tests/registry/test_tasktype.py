@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,9 @@ from msgspec import Meta
 
 from fcs.domain.errors import InvalidArguments, InvalidInput, InvalidJson
 from fcs.registry import InvalidTaskType, TaskType
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 PHOTO = UUID("205109a7-bcd4-4106-a960-ab45b4c42df8")
 
@@ -37,6 +40,22 @@ class Limits(TypedDict, total=False):
 
 class Frame(msgspec.Struct, forbid_unknown_fields=True):
     width: Annotated[int, Meta(gt=0)]
+
+
+@dataclass
+class Half:
+    """One of its fields is known to people who check types, and not at run time."""
+
+    of: "Fraction"
+
+
+class Pair(NamedTuple):
+    of: "Fraction"
+
+
+@dataclass
+class Lost:
+    of: "enum.nope"  # type: ignore[name-defined]
 
 
 class Model:
@@ -265,6 +284,11 @@ def _foreign(x: range) -> None: ...
 def _foreign_inside(x: dict[str, list[range]]) -> None: ...
 def _ambiguous(x: Crop | Frame) -> None: ...
 def _unresolvable(x: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def _half(x: Half) -> None: ...
+def _pairs(x: list[Pair]) -> None: ...
+def _lost(x: Lost) -> None: ...
+def _nope(x: "enum.nope") -> None: ...  # type: ignore[name-defined]
+def _in_words(x: "how often") -> None: ...  # type: ignore[valid-type]  # noqa: F722
 def _generator() -> Iterator[int]:
     yield 1
 
@@ -280,6 +304,11 @@ def _generator() -> Iterator[int]:
         (_foreign_inside, "'x': there is no way to read `range`"),
         (_ambiguous, "'x': Type unions may not contain more than one"),
         (_unresolvable, "name 'Nowhere' is not defined"),
+        (_half, "'_half', parameter 'x': name 'Fraction' is not defined"),
+        (_pairs, "'_pairs', parameter 'x': name 'Fraction' is not defined"),
+        (_lost, "'_lost', parameter 'x': module 'enum' has no attribute 'nope'"),
+        (_nope, "'_nope': an annotation cannot be resolved: module 'enum' has no attribute"),
+        (_in_words, "'_in_words': an annotation cannot be resolved: Forward reference"),
         (_generator, "is a generator"),
         (lambda: None, "is not the name of a task type"),
         (print, "from a function"),
@@ -292,6 +321,18 @@ def test_functions_that_cannot_be_tasks_are_refused_at_once(
     with pytest.raises(InvalidTaskType) as refusal:
         TaskType(function)
     assert reason in str(refusal.value)
+
+
+def _returns_half() -> Half: ...  # type: ignore[empty-body]
+def _returns_pair() -> Pair: ...  # type: ignore[empty-body]
+def _returns_lost() -> Lost: ...  # type: ignore[empty-body]
+
+
+@pytest.mark.parametrize("function", [_returns_half, _returns_pair, _returns_lost])
+def test_a_result_whose_type_is_not_known_at_run_time_is_read_as_plain_values(
+    function: Callable[..., Any],
+) -> None:
+    assert TaskType(function).read_result('{"of":1}') == {"of": 1}
 
 
 @pytest.mark.parametrize("name", ["", "1st", "a b", "a\n", "a\0", "ü", "x" * 201])

@@ -19,6 +19,9 @@ from fcs.registry import models
 DISCRIMINATOR = "ty"
 """On the wire the arguments stand beside the type's name, which has this key."""
 
+# What reading an annotation raises that is not written for run time, or not as a type.
+_UNRESOLVED = (NameError, AttributeError, SyntaxError, TypeError)
+
 
 class InvalidTaskType(FcsError):
     """A function cannot be a task type, or its name is taken."""
@@ -77,7 +80,7 @@ def result_type(function: Callable[..., Any]) -> Any:
         if all(models.is_model(cls) for cls in _custom_types(found)):
             msgspec.json.Decoder(found)
             return found
-    except TypeError:
+    except Exception:  # noqa: BLE001 - it looks into a type, whose own code may raise anything
         pass
     return Any
 
@@ -90,7 +93,7 @@ def summary(function: Callable[..., Any]) -> str:
 def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
+    except _UNRESOLVED as error:
         raise InvalidTaskType(
             f"Task {name!r}: an annotation cannot be resolved: {error}.",
             hint="Types of parameters must be importable at run time, from the module itself.",
@@ -104,7 +107,7 @@ def _field(name: str, parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...
 
     try:
         foreign = [cls for cls in _custom_types(hint) if not models.is_model(cls)]
-    except TypeError as error:
+    except _UNRESOLVED as error:
         _refuse(name, parameter, str(error))
     if foreign:
         _refuse(name, parameter, f"there is no way to read `{foreign[0].__qualname__}` from JSON")
