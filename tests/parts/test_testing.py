@@ -21,7 +21,7 @@ import fcs
 from fcs import App, Context, Retry, Snooze, Status, TaskFailed, current
 from fcs.client.packing import PART_MAX
 from fcs.database.testing import copied_database
-from fcs.domain.errors import InvalidArguments, InvalidInput
+from fcs.domain.errors import InvalidArguments, InvalidInput, KeyReused
 from fcs.domain.outcome import Failed, Snoozed, Succeeded
 from fcs.testing import (
     StillDue,
@@ -238,6 +238,27 @@ async def test_inline_runs_at_once_and_the_task_is_as_a_worker_leaves_it(offline
         assert [task.id for task in failed] == [task.id for task in again]
     assert [ran.args["to"] for ran in runs.ran] == ["ann", "b", "c"]
     assert not isinstance(offline.app.store, type(runs))
+
+
+async def test_inline_refuses_a_key_for_another_request_as_the_database_does(
+    offline: Shop, shop: Shop
+) -> None:
+    async def refusal(of: Shop) -> KeyReused:
+        first = await of.count.using(key="k").enqueue(1)
+        assert (await of.count.using(key="k").enqueue(1)).id == first.id
+        with pytest.raises(KeyReused, match=str(first.id)) as refused:
+            await of.count.using(key="k").enqueue(2)
+        with pytest.raises(KeyReused):
+            of.count.using(key="k").enqueue_many_sync([{"of": 1}, {"of": 1}])
+        error = refused.value
+        return KeyReused(str(error).replace(str(first.id), "ID"), hint=error.hint)
+
+    with inline(offline.app) as runs:
+        in_line = await refusal(offline)
+    assert [ran.args for ran in runs.ran] == [{"of": 1}]
+    in_the_database = await refusal(shop)
+    assert (str(in_line), in_line.hint) == (str(in_the_database), in_the_database.hint)
+    await shop.app.close()
 
 
 async def test_inline_runs_many_as_it_runs_few(offline: Shop) -> None:

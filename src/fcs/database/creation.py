@@ -207,14 +207,19 @@ def _request(new: Sequence[NewTask]) -> Mapping[str, str]:
 def _answer(new: Sequence[NewTask], rows: Rows) -> Created:
     [(ids, is_reused, missing, *_)] = rows
     if is_reused:
-        raise KeyReused(
-            f"key {new[0].key!r} was used before, for another request: it stands for task {ids[0]}",
-            hint="Give a new request a new key; under the same key ask for exactly the same.",
-        )
+        raise key_reused(new, ids)
     is_replay = ids[0] != new[0].id
     if missing and not is_replay:
         raise _not_found(missing)
     return Created(ids, is_replay)
+
+
+def key_reused(new: Sequence[NewTask], ids: Sequence[TaskId]) -> KeyReused:
+    """The error for a request whose key stands for the tasks of another one."""
+    return KeyReused(
+        f"key {new[0].key!r} was used before, for another request: it stands for task {ids[0]}",
+        hint="Give a new request a new key; under the same key ask for exactly the same.",
+    )
 
 
 def _not_found(missing: Sequence[TaskId]) -> NeedsNotFound:

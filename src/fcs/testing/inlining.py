@@ -14,9 +14,10 @@ from fcs.client.app import App
 from fcs.client.ids import new_run_ids
 from fcs.client.store import Store
 from fcs.database.carrier import Carrier, SyncCarrier
-from fcs.database.creation import Created
+from fcs.database.creation import Created, key_reused
 from fcs.database.insights import ATTEMPTS_MAX
 from fcs.domain.ids import TaskId
+from fcs.domain.keys import fingerprint
 from fcs.domain.outcome import Allowance, Failed, Snoozed, Succeeded, next_attempt_in
 from fcs.domain.task import Attempt, AttemptOutcome, NewTask, Status, TaskView
 from fcs.registry import Registry
@@ -41,7 +42,7 @@ class Inline(Store):
         self._new: dict[TaskId, NewTask] = {}
         self._views: dict[TaskId, TaskView] = {}
         self._attempts: dict[TaskId, list[Attempt]] = {}
-        self._keys: dict[str, Created] = {}
+        self._keys: dict[str, tuple[str, list[TaskId]]] = {}
 
     @property
     def views(self) -> list[TaskView]:
@@ -100,15 +101,17 @@ class Inline(Store):
         return view.status if view else None
 
     async def _create(self, new: Sequence[NewTask], in_thread: InThread) -> Created:
-        key = new[0].key if new else None
-        if key is not None and (first := self._keys.get(key)) is not None:
-            return Created(first.ids, is_replay=True)
-        created = Created([task.id for task in new])
-        if key is not None:
-            self._keys[key] = created
+        ids = [task.id for task in new]
+        if new and (key := new[0].key) is not None:
+            asked = fingerprint(new)
+            before, first = self._keys.setdefault(key, (asked, ids))
+            if asked != before:
+                raise key_reused(new, first)
+            if first is not ids:
+                return Created(first, is_replay=True)
         for task in new:
             await self._run(task, in_thread)
-        return created
+        return Created(ids)
 
     async def _run(self, task: NewTask, in_thread: InThread) -> None:
         now = datetime.now(UTC)
