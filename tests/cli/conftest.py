@@ -1,6 +1,7 @@
 """The command line, run within the test process, on a database of the test's own."""
 
 import os
+import pwd
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,18 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith("FCS_") or name in ("DATABASE_URL", "NO_COLOR", "FORCE_COLOR"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def nameless(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
+    """The user is a number that the system knows nothing about, as by `docker run -u 12345`."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`fcs queue …`, `fcs queues`, and what `fcs status` says of queues."""
 
+import os
 from getpass import getuser
 
 import pytest
@@ -50,6 +51,13 @@ def test_who_pauses_is_the_user_unless_said(fcs: Fcs) -> None:
     said = fcs("queue", "pause", "mail", "-o", "json")
 
     assert said.json["paused_by"] == getuser()
+
+
+@pytest.mark.usefixtures("nameless")
+def test_a_user_without_a_name_can_pause(fcs: Fcs) -> None:
+    said = fcs("queue", "pause", "mail", "-o", "json")
+
+    assert said.json["paused_by"] == f"uid {os.getuid()}"
 
 
 def test_status_shows_limits(fcs: Fcs) -> None:

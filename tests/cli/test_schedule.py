@@ -1,6 +1,7 @@
 """`fcs schedule`: rules from the shell."""
 
 import json
+import os
 
 import pytest
 from tests.cli.said import Fcs
@@ -68,6 +69,13 @@ def test_a_pause_shows_by_whom_and_why(fcs: Fcs) -> None:
     assert "too loud" in shown
     assert fcs("schedule", "resume", "tidy").out.startswith("resumed tidy; next fire 2")
     assert "paused" not in fcs("schedules").out
+
+
+@pytest.mark.usefixtures("nameless")
+def test_a_user_without_a_name_can_pause(fcs: Fcs) -> None:
+    create(fcs)
+    assert fcs("schedule", "pause", "tidy").code == 0
+    assert f"paused by uid {os.getuid()}" in fcs("schedule", "show", "tidy").out
 
 
 def test_run_prints_the_id_of_a_task(fcs: Fcs, rows: Rows) -> None:

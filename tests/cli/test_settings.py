@@ -99,6 +99,16 @@ def test_database_by_order_of_rank(tmp_path: Path) -> None:
         database_url(Common(), environment)
 
 
+@pytest.mark.usefixtures("nameless")
+def test_without_a_home_there_is_no_up_to_be_found(anywhere: Fcs) -> None:
+    assert "no database was named" in anywhere("status").fails(2)
+
+
+@pytest.mark.usefixtures("nameless")
+def test_without_a_home_up_asks_where_to_keep_its_data(anywhere: Fcs) -> None:
+    assert "--data" in anywhere("up").fails(2)
+
+
 @pytest.mark.parametrize("content", [None, "", " \n", b"\xff\xfe"])
 def test_file_without_a_url_is_named(tmp_path: Path, content: str | bytes | None) -> None:
     file = tmp_path / "url"

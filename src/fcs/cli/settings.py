@@ -3,6 +3,7 @@
 Flags know their variable themselves (`envvar=` of click). Here is what is not that simple.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,12 +36,36 @@ def database_url(common: Common, environment: Mapping[str, str]) -> str:
 
 
 def default_data(environment: Mapping[str, str]) -> Path:
-    """Where programs keep their data on this system."""
+    """Where programs keep their data on this system.
+
+    Raises `InvalidSettings` for a user without a home.
+    """
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "fcs" / "default"
+        return _home() / "Library" / "Application Support" / "fcs" / "default"
     base = environment.get("XDG_DATA_HOME", "")
-    home = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
+    home = Path(base) if Path(base).is_absolute() else _home() / ".local" / "share"
     return home / "fcs" / "default"
+
+
+def user_name() -> str:
+    """Who acts, unless one says so."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    # In a container a user may be but a number; which error tells is up to the Python.
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise InvalidSettings(
+            "this user has no home folder to keep data in",
+            hint="Name a folder with --data or FCS_DATA, or set HOME.",
+        ) from None
 
 
 def _database_of_up(environment: Mapping[str, str]) -> str | None:
@@ -49,7 +74,11 @@ def _database_of_up(environment: Mapping[str, str]) -> str | None:
     from fcs.embedded import find_url
 
     data = environment.get("FCS_DATA")
-    return find_url(Path(data) if data else default_data(environment))
+    try:
+        folder = Path(data) if data else default_data(environment)
+    except InvalidSettings:
+        return None  # where there is no home, no `fcs up` keeps its data there
+    return find_url(folder)
 
 
 def _read_url(path: Path) -> str:

@@ -15,15 +15,15 @@ from fcs.cli.kinds import queue
 def command(common: Common, name: str, by: str | None, why: str) -> None:
     """Hand out no more tasks of a queue. What runs goes on, and what is on its way begins."""
     from difflib import get_close_matches
-    from getpass import getuser
 
     from fcs.cli.output import say
     from fcs.cli.queue.acting import act
+    from fcs.cli.settings import user_name
     from fcs.database import queues
     from fcs.database.connect import Connection
     from fcs.domain.queues import BY_MAX, WHY_MAX
 
-    who, reason = (by or getuser())[:BY_MAX], why[:WHY_MAX]
+    who, reason = (by or user_name())[:BY_MAX], why[:WHY_MAX]
 
     async def pause(db: Connection, name: str) -> None:
         known = await queues.names(db)

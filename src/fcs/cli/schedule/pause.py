@@ -13,13 +13,12 @@ from fcs.cli.common import Common, common_options
 @click.pass_obj
 def command(common: Common, name: str, by: str | None, why: str) -> None:
     """Let a schedule rest until it is resumed. What it would fire meanwhile is left out."""
-    from getpass import getuser
-
     from fcs.cli.database import ask
     from fcs.cli.output import emit
     from fcs.cli.schedule.form import document
+    from fcs.cli.settings import user_name
     from fcs.database import timetable
 
-    who = (by or getuser())[:200]
+    who = (by or user_name())[:200]
     view = ask(common, lambda db: timetable.pause(db, name, by=who, why=why[:1_000]))
     emit(common, document(view), lambda: f"paused {name}")
