@@ -421,7 +421,10 @@ def test_what_cannot_be_a_resource_or_a_middleware_is_said(app: App) -> None:
     async def db() -> AsyncIterator[Db]:
         yield Db()
 
-    for wrong in (no_generator, unsaid, common, greedy):
+    async def misspelt() -> "AsyncIterator[threading.Lokc]":  # type: ignore[name-defined]
+        yield threading.Lock()
+
+    for wrong in (no_generator, unsaid, common, greedy, misspelt):
         with pytest.raises(InvalidSurroundings) as raised:
             app.resource(wrong)  # type: ignore[arg-type]
         assert raised.value.hint

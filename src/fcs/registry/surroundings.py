@@ -37,7 +37,7 @@ def resource_of(function: Callable[..., Any]) -> Resource:
     name = _checked_name(function, "resource", parameters=0)
     try:
         hint = get_type_hints(function, include_extras=True).get("return")
-    except (NameError, TypeError) as error:
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise InvalidSurroundings(
             f"Resource {name!r}: its annotation cannot be resolved: {error}.",
             hint="The type must be importable at run time, from the module itself.",
