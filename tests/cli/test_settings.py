@@ -6,9 +6,10 @@ import pytest
 from tests.cli.said import Fcs
 
 from fcs.cli.common import Common
-from fcs.cli.settings import database_url, read_settings
+from fcs.cli.settings import database_url, default_data, read_settings
 from fcs.domain.errors import InvalidSettings
 from fcs.domain.settings import Settings
+from fcs.embedded.lock import FolderLock
 
 
 def test_without_variables_all_is_default() -> None:
@@ -107,6 +108,23 @@ def test_without_a_home_there_is_no_up_to_be_found(anywhere: Fcs) -> None:
 @pytest.mark.usefixtures("nameless")
 def test_without_a_home_up_asks_where_to_keep_its_data(anywhere: Fcs) -> None:
     assert "--data" in anywhere("up").fails(2)
+
+
+@pytest.mark.parametrize("place", ["home", "spare"])
+def test_database_of_a_running_up_is_found_wherever_its_data_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("fcs.cli.settings.SPARE_DATA", tmp_path / "spare")
+    folder = default_data({}) if place == "home" else tmp_path / "spare"
+    folder.mkdir(parents=True)
+    lock = FolderLock(folder)
+    lock.acquire()
+    lock.announce("postgres://up")
+    assert database_url(Common(), {}) == "postgres://up"
+    lock.release()
+    with pytest.raises(InvalidSettings, match="no database"):
+        database_url(Common(), {})
 
 
 @pytest.mark.parametrize("content", [None, "", " \n", b"\xff\xfe"])

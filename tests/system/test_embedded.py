@@ -28,6 +28,7 @@ from fcs.embedded import (
     Postgres,
     PostgresFailed,
     UnusableFolder,
+    choose_folder,
     find_binaries,
 )
 from fcs.embedded.binaries import parse_version
@@ -58,6 +59,32 @@ print(json.dumps({"pid": server.pid, "url": server.url()}), flush=True)
 sys.stdin.read()
 server.stop()
 """
+
+
+# Says why it cannot start.
+REFUSED = """
+import sys
+from fcs.domain.errors import FcsError
+from fcs.embedded import Postgres
+
+try:
+    Postgres(sys.argv[1]).start()
+except FcsError as refusal:
+    print(f"{type(refusal).__name__}: {refusal}", refusal.hint, sep="\\n")
+"""
+
+# Says where it puts its data, and that it can.
+CHOSEN = """
+import sys
+from pathlib import Path
+from fcs.embedded import Postgres, choose_folder
+
+with Postgres(choose_folder(Path(sys.argv[1]), Path(sys.argv[2]))) as server:
+    print(server.data_dir, "runs" if server.running else "")
+"""
+
+Deprived = tuple[str, ...]
+"""How to start a program as a root whom the kernel lets into no user namespace."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +147,23 @@ def holder(
         process.stdout.close()
 
 
+def run_alone(
+    script: str, *arguments: Path, prefix: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*prefix, sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(SRC),
+            "FCS_PG_BIN": str(find_binaries().bin_dir),
+        },
+    )
+
+
 def programs_for(user: int | None) -> tuple[str, Path]:
     """Find a Python and a Postgres that the user can reach; root's home is closed to others."""
     if user is None:
@@ -173,6 +217,20 @@ def home(user: int | None) -> Iterator[Path]:
         if user is not None:
             os.chown(folder, user, user)
         yield Path(folder)
+
+
+@pytest.fixture
+def deprived() -> Deprived:
+    """Many containers are like that."""
+    # The kernel lets nobody map root into a namespace who may not set file capabilities.
+    prefix = ("setpriv", "--bounding-set=-setfcap", "--inh-caps=-setfcap")
+    if not shutil.which("setpriv"):
+        pytest.skip("there is no setpriv")
+    programs_for(NOBODY)
+    check = "from fcs.embedded import launcher; print(launcher.namespace_works())"
+    if run_alone(check, prefix=prefix).stdout.strip() != "False":
+        pytest.skip("this kernel lets root into a namespace all the same")
+    return prefix
 
 
 def write(url: str) -> None:
@@ -255,25 +313,61 @@ def assert_goes_with_its_parent(
 
 
 @needs_root
-def test_root_without_namespaces_lends_the_folder_to_another_user(tmp_path: Path) -> None:
-    # The kernel lets nobody map root into a namespace who may not set file capabilities.
-    prefix = ("setpriv", "--bounding-set=-setfcap", "--inh-caps=-setfcap")
-    if not shutil.which("setpriv"):
-        pytest.skip("there is no setpriv")
-    programs_for(NOBODY)
-
+def test_root_without_namespaces_lends_the_folder_to_another_user(deprived: Deprived) -> None:
     with tempfile.TemporaryDirectory(prefix="fcs-test-") as home:
         Path(home).chmod(0o755)
         data = Path(home) / "data"
-        with holder(data, prefix=prefix) as lender:
-            if data.stat().st_uid == 0:
-                pytest.skip("this kernel lets root into a namespace all the same")
+        with holder(data, prefix=deprived) as lender:
             assert data.stat().st_uid in {
                 account.pw_uid for account in pwd.getpwall() if account.pw_uid != 0
             }
             write(lender.url)
         with holder(data) as second:
             assert read(second.url) == [42]
+
+
+@needs_root
+def test_folder_that_the_other_user_cannot_reach_is_not_lent(deprived: Deprived) -> None:
+    with tempfile.TemporaryDirectory(prefix="fcs-test-") as home:  # closed, as root's own is
+        data = Path(home) / "data"
+        refused = run_alone(REFUSED, data, prefix=deprived)
+        message, hint = refused.stdout.splitlines()
+        assert message.startswith(f"UnusableFolder: {data} cannot be used: {home} is closed to")
+        assert f"chmod o+x {home}" in hint
+        assert {path.stat().st_uid for path in [data, *data.iterdir()]} == {0}
+
+
+@needs_root
+def test_data_that_were_reached_once_and_are_no_more_are_named(deprived: Deprived) -> None:
+    with tempfile.TemporaryDirectory(prefix="fcs-test-") as home:
+        data = Path(home) / "data"
+        with holder(data) as first:
+            write(first.url)
+        refused = run_alone(REFUSED, data, prefix=deprived)
+        assert f"UnusableFolder: {data} cannot be used: {home} is closed to" in refused.stdout
+        with holder(data) as second:
+            assert read(second.url) == [42]
+
+
+@needs_root
+def test_root_without_namespaces_goes_where_the_other_user_can_follow(deprived: Deprived) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="fcs-test-") as home,
+        tempfile.TemporaryDirectory(prefix="fcs-test-") as opened,
+    ):
+        Path(opened).chmod(0o755)
+        inside, outside = Path(home) / ".local" / "data", Path(opened) / "data"
+        chosen = run_alone(CHOSEN, inside, outside, prefix=deprived)
+        assert chosen.stdout.split() == [str(outside), "runs"], chosen.stderr
+        assert not inside.exists()
+
+        assert choose_folder(inside, outside) == outside, "the data stay where they are"
+        (inside / "pg18").mkdir(parents=True)
+        assert choose_folder(inside, outside) == inside
+
+
+def test_folder_that_can_be_reached_is_taken(tmp_path: Path) -> None:
+    assert choose_folder(tmp_path / "data", tmp_path / "spare") == tmp_path / "data"
 
 
 @needs_root

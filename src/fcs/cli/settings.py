@@ -15,6 +15,9 @@ from fcs.domain.durations import seconds_of
 from fcs.domain.errors import InvalidInput, InvalidSettings
 from fcs.domain.settings import Settings
 
+SPARE_DATA = Path("/var/lib/fcs")
+"""Where `fcs up` of root keeps its data if its Postgres, which may not be root, cannot get home."""
+
 
 def database_url(common: Common, environment: Mapping[str, str]) -> str:
     """The database that was named, by whichever way."""
@@ -74,11 +77,16 @@ def _database_of_up(environment: Mapping[str, str]) -> str | None:
     from fcs.embedded import find_url
 
     data = environment.get("FCS_DATA")
+    places = [Path(data)] if data else _usual_places(environment)
+    return next(filter(None, map(find_url, places)), None)
+
+
+def _usual_places(environment: Mapping[str, str]) -> list[Path]:
+    """Where an `fcs up` may keep its data to which nobody said where."""
     try:
-        folder = Path(data) if data else default_data(environment)
+        return [default_data(environment), SPARE_DATA]
     except InvalidSettings:
-        return None  # where there is no home, no `fcs up` keeps its data there
-    return find_url(folder)
+        return [SPARE_DATA]
 
 
 def _read_url(path: Path) -> str:

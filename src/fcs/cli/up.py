@@ -8,7 +8,7 @@ import click
 
 from fcs.cli.common import Common, output_options
 from fcs.cli.kinds import address, app_place
-from fcs.cli.settings import default_data
+from fcs.cli.settings import SPARE_DATA, default_data
 
 
 @click.command("up")
@@ -56,7 +56,7 @@ from fcs.cli.settings import default_data
     type=click.Path(path_type=Path),
     envvar="FCS_DATA",
     show_envvar=True,
-    help="The folder of the data; else one in your home.",
+    help="The folder of the data; else one in your home, or where that cannot be, /var/lib/fcs.",
 )
 @click.option(
     "--pg-bin",
@@ -83,11 +83,12 @@ def command(
     _refuse_foreign(common, listen[0])
 
     from fcs.cli.banner import Terminal
+    from fcs.embedded import choose_folder
     from fcs.node.up import Plan, up
 
     terminal = Terminal(common)
     plan = Plan(
-        data=data or default_data(os.environ),
+        data=data or choose_folder(default_data(os.environ), SPARE_DATA),
         pg_bin=pg_bin,
         listen=listen,
         workers=workers,

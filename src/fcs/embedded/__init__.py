@@ -15,6 +15,7 @@ if sys.platform == "win32":
     )
 
 from fcs.embedded.binaries import Binaries, find_binaries
+from fcs.embedded.folder import choose_folder
 from fcs.embedded.lock import find_url
 from fcs.embedded.server import Postgres
 
@@ -25,6 +26,7 @@ __all__ = [
     "Postgres",
     "PostgresFailed",
     "UnusableFolder",
+    "choose_folder",
     "find_binaries",
     "find_url",
 ]

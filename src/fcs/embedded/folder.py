@@ -14,13 +14,29 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from fcs.embedded import launcher
 from fcs.embedded.binaries import Binaries
 from fcs.embedded.errors import PostgresFailed, UnusableFolder
 from fcs.embedded.launch import dismiss, launch
 
 _SOCKET_PATH_BYTES_MAX = 103  # macOS; Linux has room for four more
 _LOG_BYTES_MAX = 4_000_000
+_CLOSED = re.compile(r"^fcs: ((.+) is closed to user .*)$", re.MULTILINE)
 _OURS = re.compile(r"fcs\.lock|pg\d+(-\d+\.new)?|postgres\.log(\.old)?|\.s\.PGSQL\..*")
+
+
+def choose_folder(wanted: Path, spare: Path) -> Path:
+    """Return the wanted folder, or the spare one where root's Postgres could not get at the other.
+
+    Postgres refuses to run as root, and the home of root is closed to everybody else. Data that
+    are in one of the two already stay there.
+    """
+    if os.geteuid() != 0:
+        return wanted
+    for folder in (wanted, spare):
+        if major_of_data(folder) is not None:
+            return folder
+    return wanted if launcher.is_reachable(str(wanted.absolute())) else spare
 
 
 def make_private(folder: Path) -> None:
@@ -113,8 +129,10 @@ def _initdb(cluster: Path, folder: Path, binaries: Binaries) -> None:
 
     if process.returncode != 0:
         shutil.rmtree(cluster, ignore_errors=True)
-        raise PostgresFailed(
-            f"initdb failed in {folder}: {last_words(output)}",
+        raise failure(
+            folder,
+            output,
+            f"initdb failed in {folder}",
             hint="free some disk space, choose another folder with --data, "
             "or give the URL of a running Postgres with --database",
         )
@@ -178,6 +196,17 @@ def open_log(folder: Path) -> int:
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     give_to(fd, folder.stat())
     return fd
+
+
+def failure(folder: Path, output: str, what: str, *, hint: str) -> PostgresFailed | UnusableFolder:
+    """Tell of a failed program by its output: that its user was kept out has a hint of its own."""
+    if closed := _CLOSED.search(output):
+        return UnusableFolder(
+            f"{folder} cannot be used: {closed[1]}",
+            hint=f"let that user through (chmod o+x {closed[2]}), or choose a place outside "
+            f"{closed[2]}: with --data for the data, with --pg-bin for Postgres",
+        )
+    return PostgresFailed(f"{what}: {last_words(output)}", hint=hint)
 
 
 def last_words(output: str) -> str:

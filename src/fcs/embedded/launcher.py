@@ -8,8 +8,9 @@ It is a program of its own because its steps are not safe between the fork and t
 process that has threads. It must not import anything of fcs.
 
 - Postgres refuses to run as root. Root therefore enters a user namespace in which it has the
-  number of an ordinary user: files stay root's, and no account is needed. Where the kernel refuses
-  that (many containers), or where the folder belongs to somebody else, it becomes that user.
+  number of an ordinary user: files stay root's, and no account is needed. Where the folder belongs
+  to somebody else it becomes that user; where the kernel refuses the namespace (many containers)
+  it becomes an ordinary one and gives the folder away, once it is sure that they can reach it.
 - With PARENT other than 0, Linux sends a signal when the thread that started us ends, even by
   SIGKILL: to Postgres a SIGINT (shut down at once, cleanly), to our own a SIGTERM (drain).
 """
@@ -18,6 +19,7 @@ import os
 import pwd
 import signal
 import sys
+from collections.abc import Callable
 
 # All imports come first: the user we become may not be able to read Python's own files.
 try:
@@ -31,7 +33,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main(parent: int, folder: str, command: list[str]) -> None:
     if folder:
-        become_fit_for_postgres(folder)
+        become_fit_for_postgres(folder, command[0])
 
     # Only now: a change of user makes the kernel forget the signal.
     if parent:
@@ -45,48 +47,91 @@ def main(parent: int, folder: str, command: list[str]) -> None:
     os.execv(command[0], command)
 
 
-def become_fit_for_postgres(folder: str) -> None:
+def become_fit_for_postgres(folder: str, program: str) -> None:
     if os.geteuid() == 0:
-        shed_root(folder)
+        shed_root(folder, program)
     elif not has_name(os.geteuid()) and namespace_works():
         enter_namespace()  # initdb insists on a user that has a name
 
 
-def shed_root(folder: str) -> None:
+def shed_root(folder: str, program: str) -> None:
     owner = os.stat(folder)
-    if owner.st_uid != 0:
-        become(owner.st_uid, owner.st_gid)
-    elif namespace_works():
+    if (user := find_successor(owner)) is None:
         enter_namespace()
-    else:
-        account = find_account("postgres", "nobody")
-        give(folder, account)
-        become(account.pw_uid, account.pw_gid)
+        return
+
+    # First: a folder that was given away for nothing would be a stranger's for good.
+    for path in (program, folder):
+        if closed := find_closed(path, user):
+            sys.exit(
+                f"fcs: {closed} is closed to user {user[0]}, "
+                f"who is to run Postgres and needs {path}"
+            )
+    if owner.st_uid == 0:
+        give(folder, user)
+    become(user)
 
 
-def become(uid: int, gid: int) -> None:
+def find_successor(owner: os.stat_result) -> tuple[int, int] | None:
+    """Find who is to run Postgres instead of root; nobody where a namespace makes that needless."""
+    if owner.st_uid != 0:
+        return owner.st_uid, owner.st_gid
+    if namespace_works():
+        return None
+    account = find_account("postgres", "nobody")
+    return account.pw_uid, account.pw_gid
+
+
+def find_closed(path: str, user: tuple[int, int]) -> str | None:
+    """Find the first folder on the way to `path` that the user cannot enter."""
+    place = os.path.dirname(path)
+    above = find_closed(place, user) if place != path else None
+    if above or not os.path.isdir(place):  # what is not there yet will be made
+        return above
+
+    def enter() -> None:
+        become(user)
+        os.stat(os.path.join(place, "."))
+
+    return None if works_in_child(enter) else place
+
+
+def is_reachable(folder: str) -> bool:
+    """Tell root whether Postgres could work in a folder, which need not be there yet."""
+    made = folder
+    while not os.path.exists(made):
+        made = os.path.dirname(made)
+    try:
+        user = find_successor(os.stat(made))
+    except SystemExit:
+        return True  # nobody to be: no other folder would help, and the start says so
+    return user is None or find_closed(folder, user) is None
+
+
+def become(user: tuple[int, int]) -> None:
     os.setgroups([])
-    os.setgid(gid)
-    os.setuid(uid)
+    os.setgid(user[1])
+    os.setuid(user[0])
 
 
-def give(folder: str, account: pwd.struct_passwd) -> None:
-    os.chown(folder, account.pw_uid, account.pw_gid)
+def give(folder: str, user: tuple[int, int]) -> None:
+    os.chown(folder, *user)
     for parent, folders, files in os.walk(folder):
         for name in folders + files:
-            path = os.path.join(parent, name)
-            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+            os.chown(os.path.join(parent, name), *user, follow_symlinks=False)
 
 
 def namespace_works() -> bool:
     """Try in a child: a namespace that was entered half-way cannot be left again."""
-    if not sys.platform.startswith("linux"):
-        return False
+    return sys.platform.startswith("linux") and works_in_child(enter_namespace)
+
+
+def works_in_child(act: Callable[[], None]) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            enter_namespace()
-        except Exception:  # noqa: BLE001 - whatever it is, the answer is no
+            act()
+        except BaseException:  # noqa: BLE001 - whatever it is, the answer is no
             os._exit(1)
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0

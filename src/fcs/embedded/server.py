@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from fcs.embedded import folder, wire
 from fcs.embedded.binaries import Binaries, find_binaries
-from fcs.embedded.errors import AlreadyRunning, PostgresFailed
+from fcs.embedded.errors import AlreadyRunning, PostgresFailed, UnusableFolder
 from fcs.embedded.launch import dismiss, launch
 from fcs.embedded.lock import FolderLock
 from fcs.embedded.processes import wait_until_deserted
@@ -240,13 +240,15 @@ class Postgres:
             command += ["-c", f"{name}={value}"]
         return command
 
-    def _failure(self, log_start: int) -> PostgresFailed:
+    def _failure(self, log_start: int) -> PostgresFailed | UnusableFolder:
         log = self.data_dir / "postgres.log"
         with log.open("rb") as file:
             file.seek(log_start)
             said = file.read().decode("utf-8", "replace")
-        return PostgresFailed(
-            f"Postgres {self.version} did not start in {self.data_dir}: {folder.last_words(said)}",
+        return folder.failure(
+            self.data_dir,
+            said,
+            f"Postgres {self.version} did not start in {self.data_dir}",
             hint=f"{log} says more; or give the URL of a running Postgres with --database",
         )
 
