@@ -207,6 +207,25 @@ def test_signal_during_the_first_tries_is_heard(shell: Shell, verb: str) -> None
     assert process.stops() == 0
 
 
+def test_signal_while_the_app_is_loaded_ends_it_at_once(shell: Shell) -> None:
+    shell.put("slow", "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    shell.run("work", "--app", "slow:app", "--database", NOWHERE, code=143)
+
+
+@pytest.mark.parametrize("verb", ["supervise", "work"])
+def test_signal_while_our_own_modules_are_loaded_ends_it_at_once(shell: Shell, verb: str) -> None:
+    shell.put(
+        "sitecustomize",
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        if name == 'fcs.cli.serving':\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.meta_path.insert(0, Finder)\n",
+    )
+    shell.run(verb, "--database", NOWHERE, code=143)
+
+
 def test_port_that_is_taken(shell: Shell, database_url: str) -> None:
     first = shell.start("work", "-d", database_url, "--listen", "127.0.0.1:0")
     first.says("http ready")

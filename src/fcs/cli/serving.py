@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -39,7 +38,6 @@ def serve(common: Common, url: str, part: Callable[[Stop], Awaitable[None]]) -> 
     Does not return if threads still run the bodies of tasks: they cannot be stopped, and the
     process goes without them.
     """
-    _leave_on_sigterm()
     logs.set_up(common)
     aside = ThreadPoolExecutor(thread_name_prefix="fcs-aside")
     runner = asyncio.Runner(loop_factory=_quick_loop_factory())
@@ -86,15 +84,6 @@ async def _make_contact(url: str) -> None:
             if tries == 1:
                 log.warning("trying for %g s: %s", FIRST_CONTACT, error)
             await asyncio.sleep(full_jitter(tries, SystemRandom(), first=0.5, cap=2.0))
-
-
-def _leave_on_sigterm() -> None:
-    """As the first process of a container we would not hear the signal while still loading."""
-
-    def leave(*_: object) -> NoReturn:
-        sys.exit(128 + signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, leave)
 
 
 def _quick_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -5,6 +5,7 @@ import os
 import click
 
 from fcs.cli.common import Common, common_options, direct_option
+from fcs.cli.leaving import leave_on_sigterm
 
 
 @click.command("supervise")
@@ -16,6 +17,8 @@ def command(common: Common, direct: str | None) -> int:
 
     Several may run: one leads, and the others stand by to take its place. In mode hash all do.
     """
+    leave_on_sigterm()
+
     from fcs.cli.serving import serve
     from fcs.cli.settings import database_url, read_settings
     from fcs.node.supervise import supervise

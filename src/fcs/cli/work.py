@@ -8,6 +8,7 @@ import click
 
 from fcs.cli.common import Common, common_options, direct_option
 from fcs.cli.kinds import address, app_place, queues, stretch, variables
+from fcs.cli.leaving import leave_on_sigterm
 
 
 @click.command("work")
@@ -117,6 +118,8 @@ def command(
 
     The first SIGTERM or Ctrl-C lets running tasks end, the second interrupts them.
     """
+    leave_on_sigterm()
+
     from fcs.cli.serving import serve
     from fcs.cli.settings import database_url, read_settings
     from fcs.cli.strangers import warn_of_strangers
