@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.parts.stage import PATIENCE, until_so
 
 from fcs.node import child as module
 from fcs.node.child import Child, GaveUp
+from fcs.node.ports import hold_port
 
 
 class Stage:
@@ -22,13 +24,16 @@ class Stage:
         self.said: list[str] = []
         self.lives: list[tuple[Child, asyncio.Task[None]]] = []
 
-    def start(self, script: str, *arguments: str) -> tuple[Child, asyncio.Task[None]]:
+    def start(
+        self, script: str, *arguments: str, held: Sequence[socket.socket] = ()
+    ) -> tuple[Child, asyncio.Task[None]]:
         child = Child(
             "ann",
             [sys.executable, "-u", "-c", script, *arguments],
             os.environ | {"FOR_THE_CHILD": "yes"},
             show=lambda _, line: self.lines.append(line),
             say=self.said.append,
+            held=held,
         )
         self.lives.append((child, asyncio.create_task(child.run())))
         return self.lives[-1]
@@ -119,6 +124,21 @@ async def test_child_that_is_asked_to_end_is_not_started_again(
     async with asyncio.timeout(PATIENCE):
         await life
     assert stage.lines in ([], [b"born"])
+
+
+@pytest.mark.parametrize("means", ["kernel", "watched"])
+async def test_what_is_held_for_it_is_passed_to_every_life(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, means: str
+) -> None:
+    if means == "watched":
+        monkeypatch.setattr("fcs.embedded.launch._kernel_tells_of_our_death", lambda: False)
+    held = hold_port("127.0.0.1", 0)
+    [number] = [listener.fileno() for listener in held]
+    script = "import socket, sys; print(socket.socket(fileno=int(sys.argv[1])).getsockname()[1])"
+    stage.start(script, str(number), held=held)
+    await stage.shown(b"%d" % held[0].getsockname()[1], times=2)
+    for listener in held:
+        listener.close()
 
 
 async def test_own_children_that_hold_its_output_do_not_keep_it(stage: Stage) -> None:

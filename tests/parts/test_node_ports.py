@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from fcs.domain.errors import InvalidSettings
-from fcs.node.ports import find_port
+from fcs.node.ports import find_port, hold_port, pass_on, take_held
 
 HOST = "127.0.0.1"
 
@@ -33,6 +33,25 @@ def test_port_without_a_listener_is_not_free_if_it_is_held() -> None:
         holder.bind((HOST, 0))
         held = holder.getsockname()[1]
         assert find_port(HOST, held) != held
+
+
+def test_port_that_is_held_goes_to_nobody_else_until_it_is_let_go() -> None:
+    [listener] = hold_port(HOST, free_port())
+    held = listener.getsockname()[1]
+    assert find_port(HOST, held) != held
+    listener.close()
+    assert find_port(HOST, held) == held
+
+
+def test_what_is_passed_on_is_taken_once_and_no_further() -> None:
+    held = hold_port(HOST, 0)
+    environment = pass_on(held)
+    [taken] = take_held(environment)
+    assert taken.getsockname() == held[0].getsockname()
+    assert not taken.get_inheritable()
+    assert take_held(environment) == []
+    taken.detach()
+    held[0].close()
 
 
 def test_any_port() -> None:

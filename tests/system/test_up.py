@@ -383,6 +383,17 @@ def test_port_that_is_taken_makes_way_for_the_next(mine: Machine) -> None:
     up.run()
 
 
+def test_no_other_program_can_take_the_port_between_two_lives_of_a_worker(mine: Machine) -> None:
+    up = mine.up()
+    [worker] = up.ask("/workers")
+    os.kill(worker["pid"], signal.SIGKILL)
+    up.says("worker 1 ended (SIGKILL)")
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server(("127.0.0.1", int(up.api.rpartition(":")[2]))).close()
+    eventually(up.answers)
+    up.run()
+
+
 def test_second_one_on_the_same_data_is_told_who_holds_it(machine: Machine) -> None:
     first = machine.up()
     second = machine.start()

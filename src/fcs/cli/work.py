@@ -125,6 +125,7 @@ def command(
     from fcs.cli.strangers import warn_of_strangers
     from fcs.domain.ids import WorkerId
     from fcs.node.door import DoorOptions
+    from fcs.node.ports import take_held
     from fcs.node.work import WorkOptions, work
     from fcs.registry.application import load
     from fcs.worker.runtime import Stop
@@ -138,6 +139,7 @@ def command(
         port=listen[1],
         token_file=str(token_file) if token_file else None,
         behind_proxy=behind_proxy,
+        held=take_held(os.environ),
     )
     options = WorkOptions(
         app=place,

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import uvicorn
@@ -23,15 +23,17 @@ async def serve(
     *,
     host: str,
     port: int,
+    held: Sequence[socket.socket] = (),
     on_bound: Callable[[str, int], None],
     on_stop: Callable[[], None],
 ) -> None:
     """Serve until cancelled; then let what is under way end, for a few seconds at most.
 
+    Sockets that are `held` listen there already; without any, one is opened.
     `on_bound` hears the address as soon as requests can come: with port 0, the one chosen.
     `on_stop` hears when the end begins: nobody should keep it waiting then.
     """
-    listener = await bind(host, port)
+    listeners = list(held) or [await bind(host, port)]
     server = _Server(
         uvicorn.Config(
             app,
@@ -47,15 +49,16 @@ async def serve(
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
-    running = asyncio.create_task(server.serve([listener]), name="http server")
+    running = asyncio.create_task(server.serve(listeners), name="http server")
     try:
-        on_bound(*listener.getsockname()[:2])
+        on_bound(*listeners[0].getsockname()[:2])
         await asyncio.shield(running)
     finally:
         on_stop()
         server.should_exit = True
         await _until_done(running, server)
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
 async def bind(host: str, port: int) -> socket.socket:

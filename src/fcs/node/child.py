@@ -6,6 +6,7 @@ Its output comes through a pipe, line by line, so that several can share one ter
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -37,7 +38,10 @@ class GaveUp(FcsError):
 
 
 class Child:
-    """One of several. `show` gets its lines, `say` what we have to say about it."""
+    """One of several. `show` gets its lines, `say` what we have to say about it.
+
+    The sockets in `held` are open in each of its lives, by the same numbers.
+    """
 
     def __init__(
         self,
@@ -47,10 +51,12 @@ class Child:
         *,
         show: Callable[[str, bytes], None],
         say: Callable[[str], None],
+        held: Sequence[socket.socket] = (),
     ) -> None:
         self.name = name
         self._command, self._environment = command, environment
         self._show, self._say = show, say
+        self._held = held
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
 
@@ -105,6 +111,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 env=dict(self._environment),
+                pass_fds=[listener.fileno() for listener in self._held],
                 start_new_session=True,  # Ctrl-C is for us: we tell the children
             )
         finally:

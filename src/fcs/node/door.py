@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -21,12 +22,16 @@ log = logging.getLogger(__name__)
 
 
 class DoorOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to listen. `token_file` holds one bearer token a line; see `check_listen`."""
+    """Where to listen. `token_file` holds one bearer token a line; see `check_listen`.
+
+    The sockets in `held` listen there already; without any, the door opens its own.
+    """
 
     host: str
     port: int
     token_file: str | None = None
     behind_proxy: bool = False
+    held: list[socket.socket] = []
 
 
 class Door:
@@ -67,6 +72,7 @@ class Door:
                 app,
                 host=options.host,
                 port=options.port,
+                held=options.held,
                 on_bound=lambda *address: bound.set_result(address),
                 on_stop=self._store.endings.close,
             )

@@ -1,12 +1,20 @@
-"""A port to listen on: the wanted one, or the next that is free."""
+"""A port to listen on: the wanted one, or the next that is free; held, and passed on to a child."""
 
 import errno
 import os
 import socket
+from collections.abc import MutableMapping, Sequence
+from typing import Final
 
 from fcs.domain.errors import InvalidSettings
 
 TRIES = 100
+
+HELD: Final = "FCS_HELD_SOCKETS"
+"""How `fcs up` tells a worker which of its open files are sockets that listen already."""
+
+_SHELL_FILES: Final = 10
+"""Numbers below are taken by the shell that stands between us and a child on some systems."""
 
 
 def find_port(host: str, wanted: int) -> int:
@@ -14,9 +22,21 @@ def find_port(host: str, wanted: int) -> int:
 
     Raises `InvalidSettings` when it is not for want of a free port that listening fails.
     """
+    listeners = hold_port(host, wanted)
+    found: int = listeners[0].getsockname()[1]
+    for listener in listeners:
+        listener.close()
+    return found
+
+
+def hold_port(host: str, wanted: int) -> list[socket.socket]:
+    """Listen on the first free port from the wanted one on, so that it stays ours.
+
+    Raises `InvalidSettings`, as `find_port` does.
+    """
     for port in (*range(wanted, min(wanted + TRIES, 65_536)), 0):
         try:
-            return _try(host, port)
+            return _listen(host, port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise InvalidSettings(
@@ -26,7 +46,22 @@ def find_port(host: str, wanted: int) -> int:
     raise AssertionError("the system has no free port")
 
 
-def _try(host: str, port: int) -> int:
+def pass_on(listeners: Sequence[socket.socket]) -> dict[str, str]:
+    """The variable that tells a child of the sockets it was given, if it was given any."""
+    numbers = [str(listener.fileno()) for listener in listeners]
+    return {HELD: ",".join(numbers)} if numbers else {}
+
+
+def take_held(environment: MutableMapping[str, str]) -> list[socket.socket]:
+    """The sockets that were passed on to this process, which does not pass them any further."""
+    numbers = filter(None, environment.pop(HELD, "").split(","))
+    listeners = [socket.socket(fileno=int(number)) for number in numbers]
+    for listener in listeners:
+        listener.set_inheritable(False)
+    return listeners
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
     [(family, _, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         # As the server does: connections of the last run do not make a port busy.
@@ -34,6 +69,13 @@ def _try(host: str, port: int) -> int:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         # Two may be bound to one port as long as neither listens.
-        listener.listen(1)
-        found: int = listener.getsockname()[1]
-        return found
+        listener.listen()
+        return [_apart_from_the_shell(listener)]
+
+
+def _apart_from_the_shell(listener: socket.socket) -> socket.socket:
+    if os.name != "posix":
+        return listener.dup()
+    from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+    return socket.socket(fileno=fcntl(listener, F_DUPFD_CLOEXEC, _SHELL_FILES))

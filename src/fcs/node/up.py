@@ -5,7 +5,8 @@
      └── fcs work --elect …
 
 Each is a process in a session of its own. What dies is started again; when this process dies, by
-whatever signal, the kernel tells the others to go.
+whatever signal, the kernel tells the others to go. The port is held here, from before the first
+worker starts until the last has ended: no other program can take it between two lives.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from fcs.database.migrate import migrate
 from fcs.domain.errors import FcsError
 from fcs.embedded import Postgres, UnusableFolder
 from fcs.node.child import PAUSE_FIRST, PAUSE_MAX, Child
-from fcs.node.ports import find_port
+from fcs.node.ports import HELD, hold_port, pass_on
 
 DATABASE: Final = "fcs"
 
@@ -40,6 +41,7 @@ _NOT_INHERITED: Final = (
     "FCS_BEHIND_PROXY",
     "FCS_DATABASE_DIRECT",
     "FCS_DATABASE_FILE",
+    HELD,
     "FCS_ID",
     "FCS_LISTEN",
     "FCS_TOKEN_FILE",
@@ -129,7 +131,8 @@ class Group:
         self._asked, self._asked_again = asyncio.Event(), asyncio.Event()
         self._over = asyncio.Event()
         self._host, wanted = plan.listen
-        self._port = find_port(self._host, wanted)
+        self._held = hold_port(self._host, wanted)
+        self._port: int = self._held[0].getsockname()[1]
         if wanted not in (0, self._port):
             talk.say(f"port {wanted} is taken by another program; using {self._port}")
         self._children = self._make_children()
@@ -145,6 +148,8 @@ class Group:
         finally:
             ready.cancel()
             await self._end(lives)
+            for listener in self._held:
+                listener.close()
             self._over.set()
             await watch
 
@@ -162,15 +167,22 @@ class Group:
         address = f"[{self._host}]" if ":" in self._host else self._host
         listen = ["--listen", f"{address}:{self._port}"]
         self._api = f"http://{address}:{self._port}"
-        commands: dict[str, list[str]] = {}
-        for no in range(1, self._plan.workers + 1):
-            door = listen if no == 1 else []
-            commands[f"worker {no}"] = [*fcs, "work", "--elect", *door, *self._plan.work_options]
         environment = self._environment()
-        return [
-            Child(name, command, environment, show=self._talk.show, say=self._talk.say)
-            for name, command in commands.items()
-        ]
+        children = []
+        for no in range(1, self._plan.workers + 1):
+            held = self._held if no == 1 else []
+            door = listen if no == 1 else []
+            children.append(
+                Child(
+                    f"worker {no}",
+                    [*fcs, "work", "--elect", *door, *self._plan.work_options],
+                    environment | pass_on(held),
+                    show=self._talk.show,
+                    say=self._talk.say,
+                    held=held,
+                )
+            )
+        return children
 
     def _environment(self) -> dict[str, str]:
         """The address of the database travels here: anybody can read a command line."""
