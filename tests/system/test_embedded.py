@@ -520,6 +520,22 @@ def test_folder_of_somebody_elses_things_is_refused_untouched(tmp_path: Path) ->
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.parametrize("ours", ["pg", "fcs.lock"])
+def test_data_beside_which_somebody_left_a_file_are_ours_all_the_same(
+    tmp_path: Path, plant: Plant, ours: str
+) -> None:
+    if ours == "pg":
+        plant(tmp_path)
+        (tmp_path / "fcs.lock").unlink(missing_ok=True)
+    else:  # a first start that was killed
+        (tmp_path / "fcs.lock").touch()
+    for stray in (".DS_Store", ".postgres.log.swp", "postgres.log.1"):
+        (tmp_path / stray).touch()
+    with Postgres(tmp_path) as server:
+        write(server.url())
+    assert (tmp_path / ".DS_Store").exists()
+
+
 def test_failed_start_says_why_and_lets_go(tmp_path: Path) -> None:
     with pytest.raises(PostgresFailed, match="shared_buffers") as failure:
         Postgres(tmp_path, settings={"shared_buffers": "nonsense"}).start()

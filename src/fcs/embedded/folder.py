@@ -53,6 +53,9 @@ def make_private(folder: Path) -> None:
 
 
 def _refuse_foreign(folder: Path) -> None:
+    # Desktops, editors and log rotation leave files everywhere; the data are ours all the same.
+    if major_of_data(folder) is not None or (folder / "fcs.lock").exists():
+        return
     foreign = [path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)]
     if foreign:
         raise UnusableFolder(
