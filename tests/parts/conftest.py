@@ -1,7 +1,9 @@
 """What the tests of the parts share: a connection of their own, and an app."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any, Protocol
 
 import pytest
 from tests.conftest import Plant
@@ -13,6 +15,26 @@ from fcs import App
 from fcs.database.connect import Connection
 from fcs.database.migrate import migrate
 from fcs.embedded import Postgres
+
+
+class LocalhostIs(Protocol):
+    """Says for which addresses localhost is to stand."""
+
+    def __call__(self, *addresses: str) -> None: ...
+
+
+@pytest.fixture
+def localhost_is(monkeypatch: pytest.MonkeyPatch) -> LocalhostIs:
+    real = socket.getaddrinfo
+
+    def localhost_is(*addresses: str) -> None:
+        def find(host: str, *asked: Any, **named: Any) -> list[Any]:
+            hosts = addresses if host == "localhost" else [host]
+            return [found for address in hosts for found in real(address, *asked, **named)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", find)
+
+    return localhost_is
 
 
 @pytest.fixture

@@ -4,11 +4,14 @@ import asyncio
 import json
 import logging
 import re
+import socket
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from tests.parts.conftest import LocalhostIs
 from tests.parts.http_service import NOWHERE, Service, assert_problem, is_fine, serving
 
 from fcs.domain.errors import FcsError, InvalidSettings
@@ -420,6 +423,80 @@ async def test_an_address_that_is_not_ours_is_an_error_with_advice(
     with pytest.raises(ListenRefused, match=reason) as refusal:
         await serve(_no_app, host=host, port=port, on_bound=ignore, on_stop=ignore)
     assert refusal.value.hint
+
+
+@asynccontextmanager
+async def opened(host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+    """Serve nothing there for as long as the block runs."""
+    bound: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+    part = asyncio.create_task(
+        serve(
+            _no_app,
+            host=host,
+            port=port,
+            on_bound=lambda *address: bound.set_result(address),
+            on_stop=lambda: None,
+        )
+    )
+    first: list[asyncio.Future[Any]] = [part, bound]
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if part.done():
+            part.result()
+        yield await bound
+    finally:
+        part.cancel()
+        with suppress(asyncio.CancelledError, ListenRefused):
+            await part
+
+
+def takes_connections(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+TWO = ("127.0.0.2", "127.0.0.1")
+"""As localhost is ::1 and 127.0.0.1, but on machines without IPv6 as well."""
+
+
+async def test_every_address_of_a_name_is_listened_on(
+    localhost_is: LocalhostIs,
+) -> None:
+    localhost_is(*TWO)
+    async with opened("localhost", 0) as (host, port):
+        assert host == TWO[0]
+        assert [takes_connections(address, port) for address in TWO] == [True, True]
+    async with opened("localhost", port) as bound:
+        assert bound == (host, port)
+
+
+async def test_name_with_an_address_that_is_taken_is_refused(
+    localhost_is: LocalhostIs,
+) -> None:
+    localhost_is(*TWO)
+    with socket.create_server((TWO[1], 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ListenRefused, match=f"Port {port} on localhost is taken"):
+            async with opened("localhost", port):
+                pass
+        assert not takes_connections(TWO[0], port)
+
+
+async def test_address_that_this_machine_lacks_is_left_out(localhost_is: LocalhostIs) -> None:
+    localhost_is("192.0.2.1", "127.0.0.1", "192.0.2.2", "127.0.0.1")
+    async with opened("localhost", 0) as (host, port):
+        assert host == "127.0.0.1"
+        assert takes_connections(host, port)
+
+
+async def test_any_port_is_enough_if_the_first_address_has_it(localhost_is: LocalhostIs) -> None:
+    localhost_is("127.0.0.1", "0.0.0.0")  # no two can have one port
+    async with opened("localhost", 0) as (host, port):
+        assert takes_connections(host, port)
+        assert not takes_connections("127.0.0.2", port)
 
 
 async def test_a_busy_port_is_an_error_with_advice(service: Service) -> None:

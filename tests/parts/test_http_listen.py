@@ -6,6 +6,7 @@ import pytest
 
 from fcs.http import Tokens, check_listen
 from fcs.http.errors import ListenRefused
+from fcs.http.server import written
 
 LOOPBACK = ["127.0.0.1", "127.0.0.2", "localhost", "::1"]
 NETWORK = ["0.0.0.0", "::", "", "10.0.0.1", "203.0.113.5", "fcs.example", "localhost.example"]
@@ -32,6 +33,11 @@ def test_other_addresses_need_a_token_and_a_proxy(host: str) -> None:
     with pytest.raises(ListenRefused, match="clear text"):
         check_listen(host, 5000, token_file="t", behind_proxy=False)
     assert check_listen(host, 5000, token_file="t", behind_proxy=True) is False
+
+
+def test_address_of_many_colons_is_written_so_that_it_can_be_read() -> None:
+    assert written("127.0.0.1", 5000) == "127.0.0.1:5000"
+    assert written("::1", 5000) == "[::1]:5000"
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])

@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+from tests.parts.conftest import LocalhostIs
 
 from fcs.domain.errors import InvalidSettings
 from fcs.node.ports import find_port, hold_port, pass_on, take_held
@@ -41,6 +42,21 @@ def test_port_that_is_held_goes_to_nobody_else_until_it_is_let_go() -> None:
     assert find_port(HOST, held) != held
     listener.close()
     assert find_port(HOST, held) == held
+
+
+def test_port_of_a_name_is_one_that_every_address_has_free(
+    localhost_is: LocalhostIs,
+) -> None:
+    localhost_is("127.0.0.2", HOST)
+    with socket.create_server((HOST, 0)) as listener:
+        busy = listener.getsockname()[1]
+        held = hold_port("localhost", busy)
+    ports = {listener.getsockname()[1] for listener in held}
+    assert [listener.getsockname()[0] for listener in held] == ["127.0.0.2", HOST]
+    assert len(ports) == 1
+    assert busy not in ports
+    for listener in held:
+        listener.close()
 
 
 def test_what_is_passed_on_is_taken_once_and_no_further() -> None:

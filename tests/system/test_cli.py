@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -226,11 +227,23 @@ def test_signal_while_our_own_modules_are_loaded_ends_it_at_once(shell: Shell, v
     shell.run(verb, "--database", NOWHERE, code=143)
 
 
-def test_port_that_is_taken(shell: Shell, database_url: str) -> None:
-    first = shell.start("work", "-d", database_url, "--listen", "127.0.0.1:0")
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_port_that_is_taken(shell: Shell, database_url: str, host: str) -> None:
+    if host == "[::1]" and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    first = shell.start("work", "-d", database_url, "--listen", f"{host}:0")
     first.says("http ready")
     address = first.err.split("address=")[1].split()[0]
+    assert address.startswith(f"{host}:")
     assert "taken" in shell.run("work", "-d", database_url, "--listen", address, code=2).err
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_other_addresses_need_a_token(shell: Shell, database_url: str) -> None:

@@ -15,6 +15,7 @@ from fcs.database import cluster
 from fcs.database.home import hold_on
 from fcs.database.writer import Writer
 from fcs.http import Check, Store, Tokens, check_listen
+from fcs.http.server import written
 from fcs.registry import Registry
 from fcs.worker.runtime import Worker
 
@@ -82,7 +83,7 @@ class Door:
         if serving.done():
             serving.result()
         self._serving = serving
-        address = "{}:{}".format(*bound.result())
+        address = written(*bound.result())
         log.info("http ready: address=%s", address)
         return address
 

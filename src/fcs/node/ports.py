@@ -7,6 +7,7 @@ from collections.abc import MutableMapping, Sequence
 from typing import Final
 
 from fcs.domain.errors import InvalidSettings
+from fcs.http.server import listen_on, written
 
 TRIES = 100
 
@@ -40,7 +41,7 @@ def hold_port(host: str, wanted: int) -> list[socket.socket]:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise InvalidSettings(
-                    f"listening on {host}:{port} failed: {error.strerror or error}",
+                    f"listening on {written(host, port)} failed: {error.strerror or error}",
                     hint="--listen takes a free port of this machine, such as 127.0.0.1:5000.",
                 ) from None
     raise AssertionError("the system has no free port")
@@ -62,15 +63,12 @@ def take_held(environment: MutableMapping[str, str]) -> list[socket.socket]:
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
-    [(family, _, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        # As the server does: connections of the last run do not make a port busy.
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        # Two may be bound to one port as long as neither listens.
-        listener.listen()
-        return [_apart_from_the_shell(listener)]
+    # Two may be bound to one port as long as neither listens, so looking takes listening.
+    opened = listen_on(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    held = [_apart_from_the_shell(listener) for listener in opened]
+    for listener in opened:
+        listener.close()
+    return held
 
 
 def _apart_from_the_shell(listener: socket.socket) -> socket.socket:

@@ -21,6 +21,7 @@ from fcs.database.connect import connect
 from fcs.database.migrate import migrate
 from fcs.domain.errors import FcsError
 from fcs.embedded import Postgres, UnusableFolder
+from fcs.http.server import written
 from fcs.node.child import PAUSE_FIRST, PAUSE_MAX, Child
 from fcs.node.ports import HELD, hold_port, pass_on
 
@@ -164,9 +165,9 @@ class Group:
 
     def _make_children(self) -> list[Child]:
         fcs = [sys.executable, "-P", "-m", "fcs"]
-        address = f"[{self._host}]" if ":" in self._host else self._host
-        listen = ["--listen", f"{address}:{self._port}"]
-        self._api = f"http://{address}:{self._port}"
+        address = written(self._host, self._port)
+        listen = ["--listen", address]
+        self._api = f"http://{address}"
         environment = self._environment()
         children = []
         for no in range(1, self._plan.workers + 1):
