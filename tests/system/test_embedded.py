@@ -83,6 +83,21 @@ with Postgres(choose_folder(Path(sys.argv[1]), Path(sys.argv[2]))) as server:
     print(server.data_dir, "runs" if server.running else "")
 """
 
+# Brings a Postgres of its own as a package, and says whether it runs, and from where.
+SHELVED = """
+import os, sys
+from functools import partial
+from pathlib import Path
+from fcs.embedded import Postgres, server as module
+
+data, packages, shelf = map(Path, sys.argv[1:])
+del os.environ["FCS_PG_BIN"]
+sys.path.insert(0, str(packages))
+module.within_reach = partial(module.within_reach, shelf=shelf)
+with Postgres(data) as server:
+    print(server.bin_dir, "runs" if server.running else "")
+"""
+
 Deprived = tuple[str, ...]
 """How to start a program as a root whom the kernel lets into no user namespace."""
 
@@ -347,6 +362,31 @@ def test_data_that_were_reached_once_and_are_no_more_are_named(deprived: Deprive
         assert f"UnusableFolder: {data} cannot be used: {home} is closed to" in refused.stdout
         with holder(data) as second:
             assert read(second.url) == [42]
+
+
+@needs_root
+def test_a_postgres_out_of_reach_of_the_other_user_is_copied(deprived: Deprived) -> None:
+    """As in a clone that lies in the home of root."""
+    with (
+        tempfile.TemporaryDirectory(prefix="fcs-test-") as home,
+        tempfile.TemporaryDirectory(prefix="fcs-test-") as opened,
+    ):
+        Path(opened).chmod(0o755)
+        original = find_binaries().package
+        if original is None:
+            pytest.skip("this Postgres came with the system")
+        for part in original.parent.glob(f"{original.name}*"):
+            shutil.copytree(part, Path(home) / part.name)
+        data, shelf = Path(opened) / "data", Path(opened) / "shelf"
+        for start in ("first", "second"):
+            ran = run_alone(SHELVED, data, Path(home), shelf, prefix=deprived)
+            [copy] = shelf.iterdir()
+            where, runs = ran.stdout.split()
+            assert (copy in Path(where).parents, runs) == (True, "runs"), (start, ran.stderr)
+
+        ran = run_alone(SHELVED, Path(opened) / "more", Path(home), shelf)
+        where, runs = ran.stdout.split()
+        assert (Path(home) in Path(where).parents, runs) == (True, "runs"), ran.stderr
 
 
 @needs_root

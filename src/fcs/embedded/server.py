@@ -17,6 +17,7 @@ from fcs.embedded.errors import AlreadyRunning, PostgresFailed, UnusableFolder
 from fcs.embedded.launch import dismiss, launch
 from fcs.embedded.lock import FolderLock
 from fcs.embedded.processes import wait_until_deserted
+from fcs.embedded.shelf import within_reach
 
 _SETTINGS = {
     "max_connections": "100",
@@ -138,7 +139,8 @@ class Postgres:
     def binaries(self) -> Binaries:
         """The programs in use, chosen once: data of one major version can be read by no other."""
         if not self._binaries:
-            self._binaries = find_binaries(self._bin_dir, major=folder.major_of_data(self.data_dir))
+            found = find_binaries(self._bin_dir, major=folder.major_of_data(self.data_dir))
+            self._binaries = within_reach(found, self.data_dir)
         return self._binaries
 
     @property
