@@ -22,6 +22,7 @@ from tests.pooler import fronting
 
 from fcs.embedded import Postgres, find_binaries
 from fcs.embedded.folder import make_cluster, make_private
+from fcs.embedded.launcher import namespace_works
 
 # The time that an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
@@ -57,6 +58,22 @@ class OuterServer:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder of the test's own; who runs root's Postgres instead of root gets there as well."""
+    return reachable(tmp_path)
+
+
+def reachable(folder: Path) -> Path:
+    """Open a folder of root's, and the way to it, to others, if one of them has to run Postgres."""
+    if os.geteuid() == 0 and not namespace_works():
+        closed = folder
+        while closed.is_relative_to(tempfile.gettempdir()) and closed.stat().st_uid == 0:
+            closed.chmod(closed.stat().st_mode | 0o011)
+            closed = closed.parent
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +130,7 @@ def plant() -> Iterator[Plant]:
     By their identity all of them are one server, so no test may have two of them.
     """
     with tempfile.TemporaryDirectory(prefix="fcs-test-") as name:
-        made = Path(name) / "made"
+        made = reachable(Path(name)) / "made"
         make_private(made)
         cluster = make_cluster(made, find_binaries())
 

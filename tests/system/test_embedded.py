@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.conftest import Plant
+from tests.conftest import Plant, reachable
 
 from fcs.domain.errors import FcsError
 from fcs.embedded import (
@@ -32,6 +32,7 @@ from fcs.embedded import (
     find_binaries,
 )
 from fcs.embedded.binaries import parse_version
+from fcs.embedded.launcher import namespace_works
 from fcs.embedded.processes import at_work_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.direct]  # servers themselves
@@ -231,7 +232,7 @@ def home(user: int | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="fcs test ", ignore_cleanup_errors=True) as folder:
         if user is not None:
             os.chown(folder, user, user)
-        yield Path(folder)
+        yield reachable(Path(folder))
 
 
 @pytest.fixture
@@ -241,6 +242,8 @@ def deprived() -> Deprived:
     prefix = ("setpriv", "--bounding-set=-setfcap", "--inh-caps=-setfcap")
     if not shutil.which("setpriv"):
         pytest.skip("there is no setpriv")
+    if not namespace_works():
+        pytest.skip("here all are like that")
     programs_for(NOBODY)
     check = "from fcs.embedded import launcher; print(launcher.namespace_works())"
     if run_alone(check, prefix=prefix).stdout.strip() != "False":
@@ -286,7 +289,11 @@ def test_what_was_written_survives_a_restart(home: Path, user: int | None) -> No
 def test_all_files_belong_to_the_one_who_started_it(home: Path, user: int | None) -> None:
     with holder(home / "data", user=user):
         owners = {path.lstat().st_uid for path in (home / "data").rglob("*")}
-        assert owners == {os.geteuid() if user is None else user}
+        if user is None and os.geteuid() == 0 and not namespace_works():
+            assert len(owners) == 1
+            assert owners != {0}, "somebody else has to run it"
+        else:
+            assert owners == {os.geteuid() if user is None else user}
         assert (home / "data").stat().st_mode & 0o777 == 0o700
 
 

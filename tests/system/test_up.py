@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.conftest import Plant
+from tests.conftest import Plant, reachable
 from tests.system.harness import PATIENCE, eventually
 
 from fcs.embedded import find_binaries
@@ -214,7 +214,7 @@ def make_machine(user: int | None) -> Iterator[Machine]:
     with tempfile.TemporaryDirectory(prefix="fcs-up-", ignore_cleanup_errors=True) as home:
         if user is not None:
             os.chown(home, user, user)
-        machine = Machine(Path(home), user, python, bin_dir)
+        machine = Machine(reachable(Path(home)), user, python, bin_dir)
         yield machine
         machine.close()
 
