@@ -26,7 +26,14 @@ def block(runs: Sequence[Run]) -> str:
     if not runs:
         return "Nothing has been run so far.\n"
     return "\n".join(
-        [_totals(runs), _by_stage(runs), *_by_promise(runs), *_recoveries(runs), _latest(runs)]
+        [
+            _totals(runs),
+            _by_stage(runs),
+            _by_version(runs),
+            *_by_promise(runs),
+            *_recoveries(runs),
+            _latest(runs),
+        ]
     )
 
 
@@ -94,6 +101,27 @@ def _by_stage(runs: Sequence[Run]) -> str:
         )
     heads = ("Stage", "Runs", "Chances", "Hours", "Violations", "Rate, with 95 % certainty")
     return "\n".join(["## By stage", "", *_table(heads, rows), ""])
+
+
+def _by_version(runs: Sequence[Run]) -> str:
+    """What each version went through; a night has one."""
+    rows = []
+    for version in dict.fromkeys(run.version for run in runs):
+        own = [run for run in runs if run.version == version]
+        real = [run.summary.chances for run in own if run.summary.stage == "torture"]
+        rows.append(
+            (
+                version,
+                own[-1].date,
+                ", ".join(dict.fromkeys(run.summary.stage for run in own)),
+                f"{sum(run.summary.seconds for run in own) / 3600:,.2f}",
+                f"{sum(real):,}" if real else "",
+                f"{_faults(own, 'torture').total():,}" if real else "",
+                f"{sum(run.summary.violations for run in own):,}",
+            )
+        )
+    heads = ("Version", "Date", "Stages", "Hours", "Real tasks", "Faults", "Violations")
+    return "\n".join(["## By version", "", *_table(heads, rows), ""])
 
 
 def _recoveries(runs: Sequence[Run]) -> Iterator[str]:

@@ -95,6 +95,14 @@ def test_the_page_tells_how_often_each_promise_was_looked_at() -> None:
     assert "By promise" not in trust.block([run(summary(stage="sim"))])
 
 
+def test_the_page_tells_what_each_version_went_through() -> None:
+    older = replace(run(summary(violations=3)), version="old")
+    page = trust.block([older, run(summary()), run(summary(stage="model")), run(summary())])
+
+    assert "| old | 2026-11-29 | torture | 0.50 | 300 | 12 | 3 |" in page
+    assert "| abc | 2026-11-29 | torture, model | 1.50 | 600 | 24 | 0 |" in page
+
+
 def test_violations_are_not_hidden_behind_a_bound() -> None:
     said = trust.block([run(summary(violations=1))])
 
