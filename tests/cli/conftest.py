@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,14 @@ from tests.cli.said import Fcs, Said
 
 from fcs.cli.program import run
 from fcs.database.connect import Connection, connect
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """`fcs` has a process of its own, and its signals with it; this one is the tests'."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(autouse=True)
