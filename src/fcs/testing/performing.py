@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from fcs.body import Context, Resources, perform
 from fcs.body.context import Progress
@@ -20,6 +20,9 @@ from fcs.registry import Registry
 from fcs.testing.ran import Ran, ran
 
 T = TypeVar("T")
+
+# A signal that comes just before a wait begins is heard when that ends, and not sooner.
+_EAR: Final = 0.2
 
 
 async def performed(
@@ -88,9 +91,10 @@ class _Beside(Generic[T]):
         self._calls.put(self._thread.start)
         while True:
             try:
-                if (call := self._calls.get()) is None:
-                    break
-                call()
+                # Between two calls Ctrl-C has to be caught as well, hence a loop within the other.
+                while (call := self._next_call()) is not None:
+                    call()
+                break
             except BaseException as error:  # noqa: BLE001 - it is raised in the end
                 self._interrupt = error
                 self._cancel()
@@ -98,6 +102,11 @@ class _Beside(Generic[T]):
             raise self._interrupt
         self._thread.join()
         return self._done.result()
+
+    def _next_call(self) -> Callable[[], None] | None:
+        while True:
+            with suppress(Empty):
+                return self._calls.get(timeout=_EAR)
 
     def _cancel(self) -> None:
         if self._task is not None:
