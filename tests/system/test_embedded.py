@@ -46,8 +46,12 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 # Ends when its input does, and stops the server then.
 HOLDER = """
-import json, sys, threading
+import json, signal, sys, threading
 from fcs.embedded import Postgres
+
+# Programs in the background are often started with these ignored, and so are their children.
+for number in (signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_DFL)
 
 server = Postgres(sys.argv[1])
 if sys.argv[2] == "thread":
@@ -327,7 +331,7 @@ def assert_goes_with_its_parent(
     with holder(home / "data", user=user, start_in=start_in) as parent:
         write(parent.url)
         parent.process.send_signal(number)
-        parent.process.wait()
+        parent.process.wait(PATIENCE_SECONDS)
         wait_for(lambda: not at_work_in(cluster_in(home / "data")))
 
     with holder(home / "data", user=user) as second:
