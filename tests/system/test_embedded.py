@@ -103,6 +103,18 @@ with Postgres(data) as server:
     print(server.bin_dir, "runs" if server.running else "")
 """
 
+
+@contextmanager
+def rooms() -> Iterator[tuple[Path, Path]]:
+    """A folder that is closed to everybody else, as root's home is, and one that is open."""
+    with (
+        tempfile.TemporaryDirectory(prefix="fcs-test-") as closed,
+        tempfile.TemporaryDirectory(prefix="fcs-test-") as opened,
+    ):
+        Path(opened).chmod(0o755)
+        yield Path(closed), Path(opened)
+
+
 Deprived = tuple[str, ...]
 """How to start a program as a root whom the kernel lets into no user namespace."""
 
@@ -340,9 +352,8 @@ def assert_goes_with_its_parent(
 
 @needs_root
 def test_root_without_namespaces_lends_the_folder_to_another_user(deprived: Deprived) -> None:
-    with tempfile.TemporaryDirectory(prefix="fcs-test-") as home:
-        Path(home).chmod(0o755)
-        data = Path(home) / "data"
+    with rooms() as (_, home):
+        data = home / "data"
         with holder(data, prefix=deprived) as lender:
             assert data.stat().st_uid in {
                 account.pw_uid for account in pwd.getpwall() if account.pw_uid != 0
@@ -354,8 +365,8 @@ def test_root_without_namespaces_lends_the_folder_to_another_user(deprived: Depr
 
 @needs_root
 def test_folder_that_the_other_user_cannot_reach_is_not_lent(deprived: Deprived) -> None:
-    with tempfile.TemporaryDirectory(prefix="fcs-test-") as home:  # closed, as root's own is
-        data = Path(home) / "data"
+    with rooms() as (home, _):
+        data = home / "data"
         refused = run_alone(REFUSED, data, prefix=deprived)
         message, hint = refused.stdout.splitlines()
         assert message.startswith(f"UnusableFolder: {data} cannot be used: {home} is closed to")
@@ -365,8 +376,8 @@ def test_folder_that_the_other_user_cannot_reach_is_not_lent(deprived: Deprived)
 
 @needs_root
 def test_data_that_were_reached_once_and_are_no_more_are_named(deprived: Deprived) -> None:
-    with tempfile.TemporaryDirectory(prefix="fcs-test-") as home:
-        data = Path(home) / "data"
+    with rooms() as (home, _):
+        data = home / "data"
         with holder(data) as first:
             write(first.url)
         refused = run_alone(REFUSED, data, prefix=deprived)
@@ -378,36 +389,28 @@ def test_data_that_were_reached_once_and_are_no_more_are_named(deprived: Deprive
 @needs_root
 def test_a_postgres_out_of_reach_of_the_other_user_is_copied(deprived: Deprived) -> None:
     """As in a clone that lies in the home of root."""
-    with (
-        tempfile.TemporaryDirectory(prefix="fcs-test-") as home,
-        tempfile.TemporaryDirectory(prefix="fcs-test-") as opened,
-    ):
-        Path(opened).chmod(0o755)
+    with rooms() as (home, opened):
         original = find_binaries().package
         if original is None:
             pytest.skip("this Postgres came with the system")
         for part in original.parent.glob(f"{original.name}*"):
-            shutil.copytree(part, Path(home) / part.name)
-        data, shelf = Path(opened) / "data", Path(opened) / "shelf"
+            shutil.copytree(part, home / part.name)
+        data, shelf = opened / "data", opened / "shelf"
         for start in ("first", "second"):
-            ran = run_alone(SHELVED, data, Path(home), shelf, prefix=deprived)
+            ran = run_alone(SHELVED, data, home, shelf, prefix=deprived)
             [copy] = shelf.iterdir()
             where, runs = ran.stdout.split()
             assert (copy in Path(where).parents, runs) == (True, "runs"), (start, ran.stderr)
 
-        ran = run_alone(SHELVED, Path(opened) / "more", Path(home), shelf)
+        ran = run_alone(SHELVED, opened / "more", home, shelf)
         where, runs = ran.stdout.split()
-        assert (Path(home) in Path(where).parents, runs) == (True, "runs"), ran.stderr
+        assert (home in Path(where).parents, runs) == (True, "runs"), ran.stderr
 
 
 @needs_root
 def test_root_without_namespaces_goes_where_the_other_user_can_follow(deprived: Deprived) -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="fcs-test-") as home,
-        tempfile.TemporaryDirectory(prefix="fcs-test-") as opened,
-    ):
-        Path(opened).chmod(0o755)
-        inside, outside = Path(home) / ".local" / "data", Path(opened) / "data"
+    with rooms() as (home, opened):
+        inside, outside = home / ".local" / "data", opened / "data"
         chosen = run_alone(CHOSEN, inside, outside, prefix=deprived)
         assert chosen.stdout.split() == [str(outside), "runs"], chosen.stderr
         assert not inside.exists()
