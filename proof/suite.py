@@ -26,7 +26,9 @@ class Tests(NamedTuple):
 
 
 TESTS: Final[Mapping[str, Tests]] = {
-    "suite": Tests([*IN_PARALLEL, "--hypothesis-profile=nightly", f"--ignore={SOAK}"]),
+    "suite": Tests(
+        [*IN_PARALLEL, "--hypothesis-profile=nightly", "--timeout=3600", f"--ignore={SOAK}"]
+    ),
     "pooled": Tests(
         [*IN_PARALLEL, "-m", "not nightly and not direct", "tests/parts", "tests/system"],
         {"FCS_TEST_POOLER": "1"},

@@ -25,6 +25,7 @@ def test_what_goes_on_growing_is_told() -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(0)
 def test_nothing_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     """An hour, unless `FCS_SOAK_SECONDS` says otherwise."""
     monkeypatch.setattr(os, "environ", dict(os.environ))
