@@ -29,8 +29,7 @@ async def proxy(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 async def told(proxy: Proxy, lost: Trouble, fcs: Fcs, *arguments: object) -> Said:
     """Let the database go away when it has done what it was asked for, and before it says so."""
     asked = asyncio.create_task(asyncio.to_thread(fcs, *arguments))
-    await lost.over.wait()
-    proxy.leave()
+    await proxy.leave_after(lost, asked)
     return await asked
 
 

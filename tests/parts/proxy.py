@@ -93,6 +93,13 @@ class Proxy:
         self._links.add(link)
         link.add_done_callback(self._links.discard)
 
+    async def leave_after(self, trouble: Trouble, asked: asyncio.Future[Any]) -> None:
+        """Go away when Postgres has done what was asked for, and before it says so."""
+        first: list[asyncio.Future[Any]] = [asyncio.ensure_future(trouble.over.wait()), asked]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        assert trouble.over.is_set(), f"nobody sent {trouble.text}: {asked}"
+        self.leave()
+
     async def close(self) -> None:
         self.leave()
         await asyncio.gather(*self._links, return_exceptions=True)

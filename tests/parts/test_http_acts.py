@@ -412,8 +412,7 @@ async def test_that_tasks_may_have_been_created_is_told(
         return await bulk(service, filter={"ty": "baz"}, action="retry")
 
     asked = asyncio.create_task(ask())
-    await lost.over.wait()
-    proxy.leave()
+    await proxy.leave_after(lost, asked)
     answer = await asked
     assert await pending(db) == 1
     assert_problem(answer, 503, "database_unavailable")

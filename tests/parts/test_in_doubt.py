@@ -32,8 +32,7 @@ async def distant(proxy: Proxy) -> AsyncIterator[App]:
 async def told(proxy: Proxy, lost: Trouble, asking: Any) -> InDoubt:
     """Let the database go away when it has done what it was asked for, and before it says so."""
     asked = asyncio.ensure_future(asking)
-    await lost.over.wait()
-    proxy.leave()
+    await proxy.leave_after(lost, asked)
     with pytest.raises(InDoubt) as error:
         await asked
     proxy.come_back()
