@@ -59,6 +59,25 @@ async def test_a_create_says_which_task_may_be_there(
 
 
 @pytest.mark.parametrize("sync", [False, True])
+async def test_a_create_of_many_says_where_to_look(
+    distant: App, proxy: Proxy, db: Connection, sync: bool
+) -> None:
+    @distant.task
+    async def noop() -> None: ...
+
+    calls: list[dict[str, Any]] = [{}] * 2_500
+    lost = proxy.trouble_with(Kind.LOSE_ANSWER, "COMMIT")
+    asking = asyncio.to_thread(noop.enqueue_many_sync, calls) if sync else noop.enqueue_many(calls)
+    error = await told(proxy, lost, asking)
+
+    cursor = await db.execute("select min(id::text), count(*) from fcs.tasks")
+    [[first, number]] = await cursor.fetchall()
+    assert number == len(calls)
+    assert f"not known whether task {first} and 2,499 more were created" in str(error)
+    assert f"app.find('{first}')" in error.hint
+
+
+@pytest.mark.parametrize("sync", [False, True])
 async def test_a_retry_says_which_task_may_be_there(
     distant: App, proxy: Proxy, db: Connection, sync: bool
 ) -> None:

@@ -6,9 +6,9 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from fcs.database.connect import Connection
-from fcs.database.line import Line, is_passing
+from fcs.database.line import Line
 from fcs.database.migrate import check_schema
-from fcs.domain.errors import DatabaseUnavailable
+from fcs.domain.errors import InDoubt
 from fcs.domain.ids import TaskId
 
 T = TypeVar("T")
@@ -40,17 +40,17 @@ async def create_surely(
         return await line.carry_out(
             checked, give_up=lambda: not is_connected or monotonic() >= give_up_at
         )
-    except Exception as error:
-        if not ids or not is_connected or not is_passing(error):
+    except InDoubt as error:
+        if not ids:
             raise
-        raise _in_doubt(ids) from error
+        raise _which(ids) from error
     finally:
         await line.close()
 
 
-def _in_doubt(ids: Collection[TaskId]) -> DatabaseUnavailable:
+def _which(ids: Collection[TaskId]) -> InDoubt:
     several, some = len(ids) > 1, " ".join(str(id) for id in ids)
-    return DatabaseUnavailable(
+    return InDoubt(
         "the database went away; it is not known whether"
         f" {'tasks' if several else 'task'} {some} {'were' if several else 'was'} created",
         hint=f"Look when it is back:  fcs task show {next(iter(ids))}",

@@ -67,11 +67,14 @@ class Store:
         try:
             return await self._lines().writer.create(new)
         except InDoubt as error:
-            raise _which(error, new) from error
+            raise _which(error, [task.id for task in new], key=new[0].key) from error
 
     async def create_parts(self, request: Iterable[Sequence[NewTask]]) -> Created:
         """As `create`, for tasks tied to nothing: each part is written while the next is packed."""
-        return await self._lines().writer.create_parts(request)
+        try:
+            return await self._lines().writer.create_parts(request)
+        except InDoubt as error:
+            raise _which(error, _ids_of(request)) from error
 
     async def find(self, id: TaskId) -> TaskView | None:
         return await self._ask(lambda db: insights.find_task(db, id))
@@ -86,7 +89,7 @@ class Store:
         try:
             return (await self._ask(lambda db: bulk.repeat(db, {id: new_id}))).get(id)
         except InDoubt as error:
-            raise _which_copy(error, new_id) from error
+            raise _which(error, [new_id]) from error
 
     def create_sync(self, new: Sequence[NewTask], on: SyncCarrier | None = None) -> Created:
         """The twin of `create` for code without an event loop."""
@@ -95,11 +98,14 @@ class Store:
         try:
             return self._ask_sync(lambda db: creation.add_sync(db, new))
         except InDoubt as error:
-            raise _which(error, new) from error
+            raise _which(error, [task.id for task in new], key=new[0].key) from error
 
     def create_parts_sync(self, request: Iterable[Sequence[NewTask]]) -> Created:
         """The twin of `create_parts` for code without an event loop."""
-        return self._ask_sync(lambda db: creation.add_parts_sync(db, request))
+        try:
+            return self._ask_sync(lambda db: creation.add_parts_sync(db, request))
+        except InDoubt as error:
+            raise _which(error, _ids_of(request)) from error
 
     def find_sync(self, id: TaskId) -> TaskView | None:
         return self._ask_sync(lambda db: insights.find_task_sync(db, id))
@@ -114,7 +120,7 @@ class Store:
         try:
             return self._ask_sync(lambda db: bulk.repeat_sync(db, {id: new_id})).get(id)
         except InDoubt as error:
-            raise _which_copy(error, new_id) from error
+            raise _which(error, [new_id]) from error
 
     def leave_to_parent(self) -> None:
         """In the child of a fork: everything that is open here is the parent's."""
@@ -161,22 +167,19 @@ _STORES: Final[WeakSet[Store]] = WeakSet()
 _PARENTS: Final[list[object]] = []
 
 
-def _which(error: InDoubt, new: Sequence[NewTask]) -> InDoubt:
+def _which(error: InDoubt, ids: Sequence[TaskId], *, key: str | None = None) -> InDoubt:
     """The same, with what may have been created: asked again, there would be two of each."""
-    first, others = new[0], len(new) - 1
-    what = f"task {first.id}" + (f" and {others:,} more" if others else "")
-    if first.key is not None:
+    others = len(ids) - 1
+    what = f"task {ids[0]} and {others:,} more were" if others else f"task {ids[0]} was"
+    if key is not None:
         hint = "Ask again under the same key: what is there by then is found."
     else:
-        hint = f"Look first, app.find({str(first.id)!r}), or have a key, and ask again under it."
-    return InDoubt(f"{error}; it is not known whether {what} was created", hint=hint)
+        hint = f"Look first, app.find({str(ids[0])!r}): asked again, there would be two."
+    return InDoubt(f"{error}; it is not known whether {what} created", hint=hint)
 
 
-def _which_copy(error: InDoubt, id: TaskId) -> InDoubt:
-    return InDoubt(
-        f"{error}; it is not known whether task {id} was created",
-        hint=f"Look first, app.find({str(id)!r}): asked again, there would be two.",
-    )
+def _ids_of(request: Iterable[Sequence[NewTask]]) -> list[TaskId]:
+    return [task.id for part in request for task in part]
 
 
 def _after_fork() -> None:
