@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import AbstractAsyncContextManager
 
 import psycopg
 import pytest
 from tests.conftest import Server
 
 from fcs.cli.program import run
+from fcs.database.scratch import scratch_database
 from fcs.database.testing import copied_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.direct]  # it makes databases of its own
@@ -53,6 +55,24 @@ def test_what_a_run_of_the_same_pid_left_is_in_nobodys_way(postgres: Server) -> 
     with copied_database(postgres.url(), f"fcs_bench_{os.getpid()}", "template1"):
         options = ["--tasks", "1000", "--rounds", "1", "-q", "--database", postgres.url()]
         assert run(["bench", "raw", *options]) == 0
+
+
+def test_all_scratch_databases_of_a_run_have_one_name(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+
+    def named(url: str, *, name: str) -> AbstractAsyncContextManager[str]:
+        names.append(name)
+        return scratch_database(url, name=name)
+
+    monkeypatch.setattr("fcs.node.bench.run.scratch_database", named)
+    options = ["--tasks", "1000", "--rounds", "2", "-q", "--database", postgres.url()]
+    assert run(["bench", "raw", *options]) == 0
+
+    assert len(names) >= 2
+    assert len(set(names)) == 1
+    assert names[0].startswith(f"fcs_bench_{os.getpid()}_")
 
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -95,14 +95,14 @@ async def run(url: str | None, options: BenchOptions, watch: Watch) -> Result:
     rounds: dict[tuple[str, str], list[float]] = {}
     round = [step for step in _steps(options, watch) if step[0] in (options.only or MEASURES)]
     # In containers every run may have the same pid, and one that was killed leaves its database.
-    name = f"fcs_bench_{os.getpid()}_{secrets.token_hex(4)}"
+    database = f"fcs_bench_{os.getpid()}_{secrets.token_hex(4)}"
     watch.steps(options.rounds * len(round))
     with ended_by_signals():
         async with _server(url) as server:
             for number in range(1, options.rounds + 1):
                 for _, step in round:
                     watch.step(f"round {number} of {options.rounds}: {step.name}")
-                    async with scratch_database(server, name=name) as scratch:
+                    async with scratch_database(server, name=database) as scratch:
                         async for name, unit, value in step.take(scratch):
                             rounds.setdefault((name, unit), []).append(value)
             around = await _look_around(server, options)
