@@ -49,6 +49,7 @@ from fcs.domain.rest import Next, Rest
 from fcs.domain.settings import Settings
 from fcs.domain.supervisor import Plan, Supervisor, refused
 from fcs.supervisor import firing, upkeep
+from fcs.supervisor.duty import Duty
 from fcs.supervisor.garbage import Garbage
 from fcs.supervisor.lookout import Lookout
 from fcs.supervisor.office import Office, Seat
@@ -97,8 +98,8 @@ class Session:
         self._supervisor = Supervisor(settings, rng=rng, share=office.share)
         self._watch = watch
         self._clock = DatabaseClock()
+        self._duty = Duty(office, self._clock, at=at)
         self._known: dict[Incarnation, WorkerId] = {}
-        self._does_upkeep = False
         self.surveyed_at = at()
         """When it last looked at the workers, and had an answer."""
         self._ours: set[Incarnation] = set()
@@ -159,7 +160,7 @@ class Session:
         while True:
             await self._hear()
             await self._keep_times()
-            if self._is_unsettled and self._does_upkeep:
+            if self._is_unsettled and self._duty.is_ours:
                 await self._settle()
             if self._sharing:
                 self._sharing.hear()
@@ -167,7 +168,7 @@ class Session:
                 # Those who create tasks now do not ring.
                 await self._lookout.look_around(self._db)
                 await self._reports.look(self._db)
-            plan = self._supervisor.plan(self._now(), at=self._at())
+            plan = self._supervisor.plan(self._clock.now(self._at()), at=self._at())
             await self._carry_out(plan)
             await self._pause(plan)
 
@@ -269,12 +270,13 @@ class Session:
             await self._read_rules()
         if self._at() >= self._next_survey:
             await self._survey()
-        self._does_upkeep = self._office.does_upkeep(self._now())
+        if self._at() >= self._duty.relief_at:
+            self._duty.look()
         if self._at() >= self._next_rescan:
             await self._rescan()
         if self._at() >= self._next_poll:
             await self._poll()
-        if self._does_upkeep:
+        if self._duty.is_ours:
             await self._keep_up()
 
     async def _keep_up(self) -> None:
@@ -330,6 +332,7 @@ class Session:
         await self._reports.ask(self._db, self._known if self._bed and is_alone else ())
         if self._bed and not is_alone and not self._rest.is_asleep:
             await self._fall_asleep(self._bed)
+        self._duty.look()
         self._ours = {row.incarnation for row in rows if self._office.may_reap(row)}
         for suspect in self._watch.observe(rows, uptime=seen.uptime, at=asked_at):
             if suspect.incarnation not in self._ours:
@@ -377,12 +380,12 @@ class Session:
         self._supervisor.start_over()
         if found.has_waiting:
             await self._look_further()
-            if reads := self._supervisor.plan_reads(self._now()):
+            if reads := self._supervisor.plan_reads(self._clock.now(self._at())):
                 await self._read_on(reads)
         else:
             self._supervisor.learn(LanesListed([]), at=self._at())
         if found.has_held:
-            if self._does_upkeep:
+            if self._duty.is_ours:
                 await upkeep.reap_strangers(self._db)
             # Also of workers whose accounts look well: what was not begun is told by the rows.
             await self._chase(list(self._ours.intersection(self._known)))
@@ -427,20 +430,15 @@ class Session:
 
     def _until_next(self, wake_at: datetime | None) -> float:
         at = self._at()
-        moments = [self._next_survey - at, self._next_rescan - at]
-        if self._does_upkeep:
+        moments = [self._next_survey - at, self._next_rescan - at, self._next_poll - at]
+        moments += [self._next_rules - at, self._duty.relief_at - at]
+        if self._duty.is_ours:
             if self._is_unsettled:
                 return 0.0
             moments.append(self._next_fire - at)
-        moments += [self._next_poll - at, self._next_rules - at]
-        moments.append(self._office.until_relief(self._now()))
         if wake_at is not None:
-            moments.append((wake_at - self._now()).total_seconds())
+            moments.append((wake_at - self._clock.now(self._at())).total_seconds())
         return max(0.0, min(moments))
-
-    def _now(self) -> datetime:
-        """By the database's clock."""
-        return self._clock.now(self._at())
 
     def _note_changes(self, present: dict[Incarnation, WorkerId]) -> None:
         for incarnation in present.keys() - self._known.keys():
