@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -66,9 +67,14 @@ def tmp_path(tmp_path: Path) -> Path:
     return reachable(tmp_path)
 
 
+@cache
+def _is_somebody_else_needed() -> bool:
+    return os.geteuid() == 0 and not namespace_works()
+
+
 def reachable(folder: Path) -> Path:
     """Open a folder of root's, and the way to it, to others, if one of them has to run Postgres."""
-    if os.geteuid() == 0 and not namespace_works():
+    if _is_somebody_else_needed():
         closed = folder
         while closed.is_relative_to(tempfile.gettempdir()) and closed.stat().st_uid == 0:
             closed.chmod(closed.stat().st_mode | 0o011)
