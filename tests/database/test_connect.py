@@ -77,6 +77,7 @@ async def test_what_a_client_had_asked_for_ends_with_it(database_url: str) -> No
 
     async with await connect(database_url, part="observer") as observer:
         client = await connect(database_url, part="client")
+        await client.execute("set statement_timeout = 0")  # would end it as well, in a minute
         asked = asyncio.create_task(client.execute("select pg_sleep(3600)"))
         while not await rows(observer, SLEEPING):
             await asyncio.sleep(0.05)
@@ -84,7 +85,7 @@ async def test_what_a_client_had_asked_for_ends_with_it(database_url: str) -> No
         with pytest.raises(psycopg.OperationalError):
             await asked
         await client.close()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(30):
             while await rows(observer, SLEEPING):
                 await asyncio.sleep(0.05)
 
