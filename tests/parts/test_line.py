@@ -16,7 +16,7 @@ from tests.parts.stage import PATIENCE, count, until
 
 from fcs.client.ids import new_task_id
 from fcs.database import creation, tasks
-from fcs.database.connect import Connection, connect_sync
+from fcs.database.connect import Connection
 from fcs.database.line import CONFIRM, Line, SyncConnection, SyncLine, is_passing
 from fcs.domain.errors import DatabaseUnavailable
 from fcs.domain.task import NewTask
@@ -298,17 +298,6 @@ async def test_code_without_a_loop_gives_up_a_connection_that_never_answers(
         line.close()
 
 
-async def test_a_first_word_without_an_answer_keeps_nobody_without_a_loop(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fcs.database.connect.GREET_WITHIN", 0.5)
-    async with proxied(database_url) as proxy:
-        proxy.trouble_with(Kind.HOLD, "set_config")
-        with pytest.raises(DatabaseUnavailable, match="no answer in"):
-            async with asyncio.timeout(PATIENCE):
-                await asyncio.to_thread(connect_sync, proxy.url, part="test")
-
-
 async def test_what_the_server_is_slow_with_is_given_more_time_each_time(database_url: str) -> None:
     """LIVE: sent again as it was, it would never come to its end."""
     line = Line(database_url, part="test", rng=Random(1), answer_within=0.1)
@@ -317,15 +306,24 @@ async def test_what_the_server_is_slow_with_is_given_more_time_each_time(databas
     await line.close()
 
 
+@pytest.mark.parametrize("sync", [False, True])
 async def test_a_connection_on_which_nobody_answers_the_first_word_is_given_up(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch, sync: bool
 ) -> None:
     """It was let in, and that is all: whoever dials would wait for ever."""
     monkeypatch.setattr("fcs.database.connect.GREET_WITHIN", 0.2)
-    async with proxied(database_url) as proxy:
-        proxy.trouble_with(Kind.HOLD, "set_config")
-        line = Line(proxy.url, part="test", rng=Random(1))
-        try:
+    async with proxied(database_url) as proxy, asyncio.timeout(PATIENCE):
+        unanswered = proxy.trouble_with(Kind.HOLD, "set_config")
+        if sync:
+            await asyncio.to_thread(ask_in_a_thread, proxy.url)
+        else:
+            line = Line(proxy.url, part="test", rng=Random(1))
             await line.carry_out(lambda db: db.execute("select 1"))
-        finally:
             await line.close()
+        assert unanswered.reached.is_set()
+
+
+def ask_in_a_thread(url: str) -> None:
+    line = SyncLine(part="test", rng=Random(1))
+    line.carry_out(url, lambda db: db.execute("select 1"), patience=PATIENCE)
+    line.close()
