@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,6 @@ from tests.pooler import fronting
 
 from fcs.embedded import Postgres, find_binaries
 from fcs.embedded.folder import make_cluster, make_private
-from fcs.embedded.launcher import namespace_works
 
 # The time that an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
@@ -68,13 +68,15 @@ def tmp_path(tmp_path: Path) -> Path:
 
 
 @cache
-def _is_somebody_else_needed() -> bool:
-    return os.geteuid() == 0 and not namespace_works()
+def grants_namespaces() -> bool:
+    """Whether the kernel does; asked in a process that has no threads to be forked with."""
+    ask = "import sys; from fcs.embedded import launcher; sys.exit(not launcher.namespace_works())"
+    return subprocess.run([sys.executable, "-c", ask], check=False).returncode == 0
 
 
 def reachable(folder: Path) -> Path:
     """Open a folder of root's, and the way to it, to others, if one of them has to run Postgres."""
-    if _is_somebody_else_needed():
+    if os.geteuid() == 0 and not grants_namespaces():
         closed = folder
         while closed.is_relative_to(tempfile.gettempdir()) and closed.stat().st_uid == 0:
             closed.chmod(closed.stat().st_mode | 0o011)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.conftest import Plant, reachable
+from tests.conftest import Plant, grants_namespaces, reachable
 
 from fcs.domain.errors import FcsError
 from fcs.embedded import (
@@ -32,7 +32,6 @@ from fcs.embedded import (
     find_binaries,
 )
 from fcs.embedded.binaries import parse_version
-from fcs.embedded.launcher import namespace_works
 from fcs.embedded.processes import at_work_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.direct]  # servers themselves
@@ -258,7 +257,7 @@ def deprived() -> Deprived:
     prefix = ("setpriv", "--bounding-set=-setfcap", "--inh-caps=-setfcap")
     if not shutil.which("setpriv"):
         pytest.skip("there is no setpriv")
-    if not namespace_works():
+    if not grants_namespaces():
         pytest.skip("here all are like that")
     programs_for(NOBODY)
     check = "from fcs.embedded import launcher; print(launcher.namespace_works())"
@@ -305,7 +304,7 @@ def test_what_was_written_survives_a_restart(home: Path, user: int | None) -> No
 def test_all_files_belong_to_the_one_who_started_it(home: Path, user: int | None) -> None:
     with holder(home / "data", user=user):
         owners = {path.lstat().st_uid for path in (home / "data").rglob("*")}
-        if user is None and os.geteuid() == 0 and not namespace_works():
+        if user is None and os.geteuid() == 0 and not grants_namespaces():
             assert len(owners) == 1
             assert owners != {0}, "somebody else has to run it"
         else:

@@ -14,10 +14,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from fcs.embedded import launcher
 from fcs.embedded.binaries import Binaries
 from fcs.embedded.errors import PostgresFailed, UnusableFolder
-from fcs.embedded.launch import dismiss, launch
+from fcs.embedded.launch import dismiss, is_reachable, launch
 
 _SOCKET_PATH_BYTES_MAX = 103  # macOS; Linux has room for four more
 _LOG_BYTES_MAX = 4_000_000
@@ -37,7 +36,7 @@ def choose_folder(wanted: Path, spare: Path) -> Path:
         if major_of_data(folder) is not None:
             return folder
     place = str(wanted.absolute())
-    return wanted if launcher.is_reachable(place, folder=place) else spare
+    return wanted if is_reachable(place, folder=place) else spare
 
 
 def make_private(folder: Path) -> None:

@@ -42,6 +42,12 @@ def launch(
     )
 
 
+def is_reachable(path: str, *, folder: str) -> bool:
+    """Tell root whether a Postgres in that folder (perhaps one to be) can get to a path."""
+    command = [sys.executable, "-I", "-S", launcher.__file__, "reach", folder, path]
+    return subprocess.run(command, check=False).returncode != launcher.CLOSED
+
+
 class Tied(NamedTuple):
     """How to start a program so that it goes when we go."""
 

@@ -1,8 +1,11 @@
 """Becomes the process that Postgres wants to be started as, and then turns into Postgres.
 
     python -I -S launcher.py PARENT FOLDER PROGRAM ARGUMENT...
+    python -I -S launcher.py reach FOLDER PATH
 
 Without a FOLDER (an empty one) the program is not Postgres but one of ours: it stays who it is.
+The second form only asks whether that process could get to a path; the exit code is `CLOSED` if
+it could not.
 
 It is a program of its own because its steps are not safe between the fork and the exec of a
 process that has threads. It must not import anything of fcs.
@@ -29,6 +32,8 @@ except ImportError:  # a Python built without libffi: no namespace, and PARENT i
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
+
+CLOSED = 3
 
 
 def main(parent: int, folder: str, command: list[str]) -> None:
@@ -188,4 +193,6 @@ def write(path: str, text: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "reach":
+        sys.exit(0 if is_reachable(sys.argv[3], folder=sys.argv[2]) else CLOSED)
     main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from fcs.embedded import launcher
 from fcs.embedded.binaries import Binaries
+from fcs.embedded.launch import is_reachable
 
 SHELF: Final = Path("/var/lib/fcs-postgres")
 """Where copies lie, by their versions. Only root can write there."""
@@ -25,7 +25,7 @@ def within_reach(binaries: Binaries, folder: Path, *, shelf: Path = SHELF) -> Bi
     package = binaries.package
     if os.geteuid() != 0 or package is None:
         return binaries
-    if launcher.is_reachable(binaries.program("postgres"), folder=str(folder)):
+    if is_reachable(binaries.program("postgres"), folder=str(folder)):
         return binaries
     copy = shelf / binaries.version
     try:
