@@ -16,6 +16,7 @@ from fcs.database.writer import Writer
 from fcs.domain.task import NewTask
 from fcs.http import Store
 from fcs.node.bench.app import app
+from fcs.node.door import bind
 
 WITHOUT = "without-database"
 
@@ -37,13 +38,9 @@ async def serve(url: str) -> None:
         checks={},
         version="bench",
     )
-    await http.serve(
-        door,
-        host="127.0.0.1",
-        port=0,
-        on_bound=lambda _, port: print(port, flush=True),
-        on_stop=lambda: None,
-    )
+    listeners = await bind("127.0.0.1", 0)
+    print(listeners[0].getsockname()[1], flush=True)
+    await http.serve(door, listeners, on_stop=lambda: None)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import create_connection
+from socket import create_connection, create_server
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from fcs.embedded import Postgres
-from fcs.node.ports import find_port
 
 # Debian puts it where only root looks.
 BINARY: Final = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -41,7 +40,7 @@ def pgbouncer(server: Postgres, *, mode: str) -> Iterator[Callable[[str], str]]:
     """
     assert BINARY is not None
     place = conninfo_to_dict(server.tcp_url())
-    own_port = find_port(_HERE, 0)
+    own_port = free_port()
     with TemporaryDirectory(prefix="fcs-pgbouncer-") as folder:
         path = Path(folder) / "pgbouncer.ini"
         path.write_text(_CONFIGURATION.format(**place, own_port=own_port, mode=mode))
@@ -55,6 +54,12 @@ def pgbouncer(server: Postgres, *, mode: str) -> Iterator[Callable[[str], str]]:
                 )
             finally:
                 process.terminate()
+
+
+def free_port() -> int:
+    """One that nobody has just now."""
+    with create_server((_HERE, 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def version() -> str:

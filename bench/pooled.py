@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 from bench import report
 from bench.bar import Bar, Reported, Sample
-from bench.pgbouncer import pgbouncer, version
+from bench.pgbouncer import free_port, pgbouncer, version
 from bench.stage import SETTINGS, Stage
 from fcs.database.scratch import scratch_database
 from fcs.embedded import Postgres
 from fcs.node.bench import cluster, measures
-from fcs.node.ports import find_port
 
 WAYS = ("directly", "pooled")
 SLOTS = 4_000
@@ -47,7 +46,7 @@ class Front(NamedTuple):
 async def front(_: Stage) -> AsyncIterator[Front]:
     """A server that listens on TCP, with PgBouncer before it."""
     with TemporaryDirectory(prefix=f"fcs-bench-{os.getpid()}-") as folder:
-        place = ("127.0.0.1", find_port("127.0.0.1", 0))
+        place = ("127.0.0.1", free_port())
         server = Postgres(Path(folder), listen=place, settings=SETTINGS)
         await asyncio.to_thread(server.start)
         try:

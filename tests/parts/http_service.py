@@ -16,6 +16,7 @@ from msgspec import Meta
 from fcs.database.writer import Writer
 from fcs.domain.ids import ENTROPY_BYTES, TaskId, uuid7
 from fcs.http import Check, Checks, Store, Tokens, create_app, serve
+from fcs.node.door import bind
 from fcs.registry import Registry, TaskType
 
 NOWHERE = "postgresql://127.0.0.1:1/nothing"
@@ -110,18 +111,10 @@ async def serving(
         check_host=check_host,
         tokens=tokens,
     )
-    bound: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
-    part = asyncio.create_task(
-        serve(
-            app,
-            host="127.0.0.1",
-            port=0,
-            on_bound=lambda *address: bound.set_result(address),
-            on_stop=store.endings.close,
-        )
-    )
+    listeners = await bind("127.0.0.1", 0)
+    host, port = listeners[0].getsockname()
+    part = asyncio.create_task(serve(app, listeners, on_stop=store.endings.close))
     try:
-        host, port = await bound
         base = f"http://{host}:{port}"
         async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=30) as client:
             yield Service(client, host, port, part)

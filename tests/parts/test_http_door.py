@@ -7,18 +7,17 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
 from tests.parts.conftest import LocalhostIs
 from tests.parts.http_service import NOWHERE, Service, assert_problem, is_fine, serving
 
 from fcs.domain.errors import FcsError, InvalidSettings
-from fcs.http import Check, Tokens, serve
+from fcs.http import Check, Tokens
 from fcs.http import protocol as http_protocol
 from fcs.http.errors import ListenRefused
 from fcs.http.problems import KINDS
+from fcs.node.door import bind
 
 TOKEN = "correct-horse-battery-staple"
 TASK = {"def": {"ty": "baz"}}
@@ -383,26 +382,8 @@ async def test_a_cancelled_server_lets_requests_end_and_frees_its_port() -> None
             await service.part
 
         async with asyncio.timeout(10):
-            bound = asyncio.Event()
-            again = asyncio.create_task(
-                serve(
-                    _no_app,
-                    host=service.host,
-                    port=service.port,
-                    on_bound=lambda *_: bound.set(),
-                    on_stop=lambda: None,
-                )
-            )
-            await bound.wait()
-        again.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await again
-
-
-def ignore(*_: object) -> None: ...
-
-
-async def _no_app(scope: Scope, receive: Receive, send: Send) -> None: ...
+            for listener in await bind(service.host, service.port):
+                listener.close()
 
 
 async def test_signals_are_left_to_the_process(service: Service) -> None:
@@ -421,33 +402,19 @@ async def test_an_address_that_is_not_ours_is_an_error_with_advice(
     host: str, port: int, reason: str
 ) -> None:
     with pytest.raises(ListenRefused, match=reason) as refusal:
-        await serve(_no_app, host=host, port=port, on_bound=ignore, on_stop=ignore)
+        await bind(host, port)
     assert refusal.value.hint
 
 
 @asynccontextmanager
 async def opened(host: str, port: int) -> AsyncIterator[tuple[str, int]]:
-    """Serve nothing there for as long as the block runs."""
-    bound: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
-    part = asyncio.create_task(
-        serve(
-            _no_app,
-            host=host,
-            port=port,
-            on_bound=lambda *address: bound.set_result(address),
-            on_stop=lambda: None,
-        )
-    )
-    first: list[asyncio.Future[Any]] = [part, bound]
-    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    """Listen there for as long as the block runs."""
+    listeners = await bind(host, port)
     try:
-        if part.done():
-            part.result()
-        yield await bound
+        yield listeners[0].getsockname()
     finally:
-        part.cancel()
-        with suppress(asyncio.CancelledError, ListenRefused):
-            await part
+        for listener in listeners:
+            listener.close()
 
 
 def takes_connections(host: str, port: int) -> bool:
@@ -501,13 +468,7 @@ async def test_any_port_is_enough_if_the_first_address_has_it(localhost_is: Loca
 
 async def test_a_busy_port_is_an_error_with_advice(service: Service) -> None:
     with pytest.raises(FcsError, match=f"Port {service.port} .* is taken") as refusal:
-        await serve(
-            _no_app,
-            host=service.host,
-            port=service.port,
-            on_bound=lambda *_: None,
-            on_stop=lambda: None,
-        )
+        await bind(service.host, service.port)
     assert "--listen" in refusal.value.hint
 
 

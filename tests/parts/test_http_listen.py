@@ -6,7 +6,7 @@ import pytest
 
 from fcs.http import Tokens, check_listen
 from fcs.http.errors import ListenRefused
-from fcs.http.server import written
+from fcs.node.sockets import written
 
 LOOPBACK = ["127.0.0.1", "127.0.0.2", "localhost", "::1"]
 NETWORK = ["0.0.0.0", "::", "", "10.0.0.1", "203.0.113.5", "fcs.example", "localhost.example"]

@@ -6,7 +6,7 @@ import pytest
 from tests.parts.conftest import LocalhostIs
 
 from fcs.domain.errors import InvalidSettings
-from fcs.node.ports import find_port, hold_port, pass_on, take_held
+from fcs.node.ports import hold_port, pass_on, take_held
 
 HOST = "127.0.0.1"
 
@@ -14,6 +14,15 @@ HOST = "127.0.0.1"
 def free_port() -> int:
     with socket.create_server((HOST, 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def find_port(host: str, wanted: int) -> int:
+    """The port that would be held."""
+    listeners = hold_port(host, wanted)
+    for listener in listeners[1:]:
+        listener.close()
+    with listeners[0] as first:
+        return int(first.getsockname()[1])
 
 
 def test_free_port_is_taken_as_it_is() -> None:

@@ -8,14 +8,13 @@ import pytest
 from tests.conftest import Plant
 from tests.parts.stage import count, supervising, working
 
-from bench.pgbouncer import BINARY, pgbouncer
+from bench.pgbouncer import BINARY, free_port, pgbouncer
 from fcs import App
 from fcs.client.packing import PART_MAX
 from fcs.database.connect import connect
 from fcs.database.hearing import hears
 from fcs.database.migrate import migrate
 from fcs.embedded import Postgres
-from fcs.node.ports import find_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,7 +33,7 @@ TRACES = """
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, plant: Plant) -> Iterator[Postgres]:
-    place = ("127.0.0.1", find_port("127.0.0.1", 0))
+    place = ("127.0.0.1", free_port())
     with Postgres(plant(tmp_path_factory.mktemp("postgres")), listen=place) as server:
         yield server
 

@@ -3,7 +3,7 @@
 door.py     every request passes here: guards, request ids, headers, errors
 tasks.py    POST, GET, DELETE of tasks          wire.py    their form on the wire
 acts.py     cancel, retry, acts in bulk         endings.py who waits for the end of a task
-server.py   the socket and the protocol         listen.py  where it may be opened
+server.py   uvicorn in a loop that is there     listen.py  where it may be opened
 """
 
 from fcs.http.app import create_app

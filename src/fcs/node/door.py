@@ -1,11 +1,11 @@
 """The HTTP door of a worker process: where it listens, and what it needs to answer."""
 
 import asyncio
+import errno
 import logging
 import socket
 from pathlib import Path
 from random import SystemRandom
-from typing import Any
 
 import msgspec
 
@@ -15,7 +15,8 @@ from fcs.database import cluster
 from fcs.database.home import hold_on
 from fcs.database.writer import Writer
 from fcs.http import Check, Store, Tokens, check_listen
-from fcs.http.server import written
+from fcs.http.errors import ListenRefused
+from fcs.node.sockets import listen_on, written
 from fcs.registry import Registry
 from fcs.worker.runtime import Worker
 
@@ -67,23 +68,12 @@ class Door:
             check_host=check_host,
             tokens=Tokens.read(Path(options.token_file)) if options.token_file else None,
         )
-        bound: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
-        serving = group.create_task(
-            http.serve(
-                app,
-                host=options.host,
-                port=options.port,
-                held=options.held,
-                on_bound=lambda *address: bound.set_result(address),
-                on_stop=self._store.endings.close,
-            )
+        listeners = options.held or await bind(options.host, options.port)
+        address = written(*listeners[0].getsockname()[:2])
+        self._serving = group.create_task(
+            http.serve(app, listeners, on_stop=self._store.endings.close)
         )
-        first: list[asyncio.Future[Any]] = [serving, bound]
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            serving.result()
-        self._serving = serving
-        address = written(*bound.result())
+        await asyncio.sleep(0)  # once it has begun, it closes them
         log.info("http ready: address=%s", address)
         return address
 
@@ -109,3 +99,30 @@ class Door:
         if not self.worker.is_trusted():
             return Check(ok=False, detail="no heartbeat was acknowledged lately; nothing is begun")
         return Check(ok=True)
+
+
+async def bind(host: str, port: int) -> list[socket.socket]:
+    """Open the sockets that are listened on, or raise `ListenRefused`."""
+    loop = asyncio.get_running_loop()
+    try:
+        return listen_on(
+            await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        )
+    except OSError as error:
+        raise _refused(host, port, error) from None
+
+
+def _refused(host: str, port: int, error: OSError) -> ListenRefused:
+    if error.errno == errno.EADDRINUSE:
+        return ListenRefused(
+            f"Port {port} on {host} is taken by another program.",
+            hint="Stop that one, or choose another port with --listen HOST:PORT (0: any free one).",
+        )
+    if error.errno == errno.EACCES:
+        return ListenRefused(
+            f"Port {port} may not be used by this user.", hint="Choose a port above 1023."
+        )
+    return ListenRefused(
+        f"Listening on {written(host, port)} failed: {error.strerror or error}.",
+        hint="--listen takes an address of this machine, such as 127.0.0.1:5000.",
+    )

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping, Sequence
 from typing import Final
 
 from fcs.domain.errors import InvalidSettings
-from fcs.http.server import listen_on, written
+from fcs.node.sockets import listen_on, written
 
 TRIES = 100
 
@@ -18,22 +18,10 @@ _SHELL_FILES: Final = 10
 """Numbers below are taken by the shell that stands between us and a child on some systems."""
 
 
-def find_port(host: str, wanted: int) -> int:
-    """Return the first free port from the wanted one on; 0 means any.
-
-    Raises `InvalidSettings` when it is not for want of a free port that listening fails.
-    """
-    listeners = hold_port(host, wanted)
-    found: int = listeners[0].getsockname()[1]
-    for listener in listeners:
-        listener.close()
-    return found
-
-
 def hold_port(host: str, wanted: int) -> list[socket.socket]:
     """Listen on the first free port from the wanted one on, so that it stays ours.
 
-    Raises `InvalidSettings`, as `find_port` does.
+    0 means any. Raises `InvalidSettings` when it is not for want of a free port that this fails.
     """
     for port in (*range(wanted, min(wanted + TRIES, 65_536)), 0):
         try:

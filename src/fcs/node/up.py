@@ -21,9 +21,9 @@ from fcs.database.connect import connect
 from fcs.database.migrate import migrate
 from fcs.domain.errors import FcsError
 from fcs.embedded import Postgres, UnusableFolder
-from fcs.http.server import written
 from fcs.node.child import PAUSE_FIRST, PAUSE_MAX, Child
 from fcs.node.ports import HELD, hold_port, pass_on
+from fcs.node.sockets import written
 
 DATABASE: Final = "fcs"
 
