@@ -7,6 +7,7 @@ set back to what they were. Real copies and failovers are in `tests/system/test_
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
@@ -408,9 +409,13 @@ async def test_a_begin_that_was_let_go_without_its_standby_starts_no_body_so_far
 
     async with working(lonely.url, app.registry) as hired:
         task = await body.enqueue()
-        async with lonely.without_standby() as db:
-            await db.execute(CLAIMED)
-            await give(db, hired.incarnation, [task.id])
+        async with connected(lonely.url) as giver, AsyncExitStack() as without:
+            await giver.execute("set synchronous_commit = local")
+            # Whoever gives holds the row of the worker; a heartbeat that waits would hold it, too.
+            async with giver.transaction():
+                await give(giver, hired.incarnation, [task.id])
+                db = await without.enter_async_context(lonely.without_standby())
+                await db.execute(CLAIMED)
             await until(lambda: count(db, BEGIN_WAITS))
             await asyncio.sleep(2 * SLOW_BEGIN)
         async with connected(lonely.url) as db:
