@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,21 @@ hypothesis.settings.load_profile("default")
 CARELESS = {"fsync": "off", "full_page_writes": "off"}
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Let children hear all signals also where `nohup` or a script's `&` has some ignored.
+
+    They inherit what is ignored, but no handler, not even one that does nothing.
+    """
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: lambda *_: None,
+        signal.SIGQUIT: lambda *_: None,
+    }
+    for number, handler in handlers.items():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 class Plant(Protocol):

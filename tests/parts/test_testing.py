@@ -133,15 +133,14 @@ def interrupt() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Where the tests run in the background, nobody listens to Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+@pytest.fixture(params=["during a wait", "just before it"])
+def ctrl_c_comes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Just before a wait it does not end that: Python hears of it when something else has."""
+    signal.siginterrupt(signal.SIGINT, request.param == "during a wait")
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.siginterrupt(signal.SIGINT, True)
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_in_a_plain_body_ends_the_test(offline: Shop) -> None:
     left: list[BaseException] = []
 
@@ -165,11 +164,8 @@ def test_ctrl_c_in_a_plain_body_ends_the_test(offline: Shop) -> None:
     assert runs.ran == []
 
 
-@pytest.mark.parametrize("comes", ["during the wait", "just before it"])
-@pytest.mark.usefixtures("interruptible")
-def test_ctrl_c_around_a_body_ends_the_test(offline: Shop, comes: str) -> None:
-    # Then it does not end the wait: Python hears of it when something else has.
-    signal.siginterrupt(signal.SIGINT, comes == "during the wait")
+@pytest.mark.usefixtures("ctrl_c_comes")
+def test_ctrl_c_around_a_body_ends_the_test(offline: Shop) -> None:
     left, went_on = [], []
 
     @offline.app.middleware

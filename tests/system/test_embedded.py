@@ -45,12 +45,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 # Ends when its input does, and stops the server then.
 HOLDER = """
-import json, signal, sys, threading
+import json, sys, threading
 from fcs.embedded import Postgres
-
-# Programs in the background are often started with these ignored, and so are their children.
-for number in (signal.SIGHUP, signal.SIGINT):
-    signal.signal(number, signal.SIG_DFL)
 
 server = Postgres(sys.argv[1])
 if sys.argv[2] == "thread":
