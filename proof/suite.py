@@ -33,7 +33,7 @@ TESTS: Final[Mapping[str, Tests]] = {
         [*IN_PARALLEL, "-m", "not nightly and not direct", "tests/parts", "tests/system"],
         {"FCS_TEST_POOLER": "1"},
     ),
-    "soak": Tests([SOAK]),
+    "soak": Tests(["-s", SOAK]),
 }
 """By stage. The soak is one of its own: it takes an hour, however many run at once."""
 
