@@ -360,7 +360,7 @@ async def test_sqlalchemy_carries_also_where_its_asyncio_part_cannot_be_loaded(
 
 async def test_a_connection_to_another_kind_of_database_is_refused(mail: Mail) -> None:
     with (
-        sqlalchemy.create_engine("sqlite://").connect() as own,
+        sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.NullPool).connect() as own,
         pytest.raises(InvalidInput, match="sqlite") as raised,
     ):
         mail.using(connection=own).enqueue_sync("ann")
