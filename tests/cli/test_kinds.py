@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from fcs.cli.kinds import moment, variables
+from fcs.cli.kinds import moment, stretch, timed, variables
 
 
 def granted(*texts: str) -> list[str]:
@@ -13,6 +13,24 @@ def granted(*texts: str) -> list[str]:
 def test_variables_for_child_processes_come_one_by_one_or_with_commas() -> None:
     assert granted("SHOP_*, TOKEN", "REGION") == ["REGION", "SHOP_*", "TOKEN"]
     assert granted() == []
+
+
+@pytest.mark.parametrize("text", ["1h30", "1h 30", "5 5", "1m30", "h", ""])
+def test_of_a_number_without_a_unit_among_others_nobody_knows_what_it_means(text: str) -> None:
+    for kind in (stretch, timed):
+        with pytest.raises(click.BadParameter, match="is not like 30s"):
+            kind(text)
+
+
+def test_a_stretch_of_time_is_read_as_everywhere_else() -> None:
+    assert [stretch(text) for text in ("1h 30m", "5min", "2w", "90")] == [
+        5400,
+        300,
+        1_209_600,
+        90,
+    ]
+    with pytest.raises(click.BadParameter, match="lacks a unit"):
+        timed("90")
 
 
 def test_a_moment_may_have_an_offset_that_postgres_does_not_know() -> None:

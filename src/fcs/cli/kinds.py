@@ -2,13 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
-
-_STRETCH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|)")
-_SECONDS = {"ms": 0.001, "s": 1, "": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
-_STRETCH_MAX = timedelta(days=365 * 1_000).total_seconds()
 
 
 def address(text: str) -> tuple[str, int]:
@@ -22,10 +18,13 @@ def address(text: str) -> tuple[str, int]:
 
 def stretch(text: str) -> float:
     """A stretch of time, in seconds."""
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _STRETCH.findall(text))
-    if not re.fullmatch(rf"(?:{_STRETCH.pattern}\s*)+", text) or seconds > _STRETCH_MAX:
-        raise click.BadParameter(f"{text!r} is not like 30s, 5m, 1h30m or 2d.")
-    return seconds
+    from fcs.domain.durations import seconds_of
+    from fcs.domain.errors import InvalidInput
+
+    try:
+        return seconds_of(text)
+    except InvalidInput:
+        raise click.BadParameter(f"{text!r} is not like 30s, 5m, 1h30m or 2d.") from None
 
 
 def timed(text: str) -> float:

@@ -12,10 +12,18 @@ Duration: TypeAlias = float | timedelta | str
 
 SECONDS_MAX: Final = 365 * 1_000 * 86_400.0
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+_UNITS: Final = {
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "h": 3_600.0,
+    "d": 86_400.0,
+    "w": 604_800.0,
+}
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_PART: Final = re.compile(rf"({_NUMBER.pattern})(ms|[smhdw])")
-_WHOLE: Final = re.compile(rf"(?:{_PART.pattern})+")
+_PART: Final = re.compile(rf"({_NUMBER.pattern})(ms|min|[smhdw])")
+_WHOLE: Final = re.compile(rf"(?:{_PART.pattern}\s*)+")
 
 
 def seconds_of(duration: Duration) -> float:
