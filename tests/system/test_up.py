@@ -305,6 +305,16 @@ def test_interrupted_while_it_starts_it_leaves_nothing(bare: Machine) -> None:
     bare.up().run()
 
 
+def test_under_nohup_the_end_of_the_terminal_ends_nothing(mine: Machine) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    up = mine.up()
+    signal.signal(signal.SIGHUP, before)
+    up.process.send_signal(signal.SIGHUP)
+    up.run()
+    assert "stopping" not in up.log
+    assert up.stop() == 0
+
+
 def test_first_signal_lets_tasks_end_and_the_second_does_not(mine: Machine) -> None:
     up = mine.up()
     patient = str(up.ask("/tasks", {"def": {"ty": "foo"}})["id"])

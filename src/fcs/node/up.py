@@ -114,8 +114,14 @@ def _stop_on_signals() -> None:
     def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    for sign in (signal.SIGTERM, signal.SIGHUP):
+    for sign in _ending():
         signal.signal(sign, stop)
+
+
+def _ending() -> list[signal.Signals]:
+    """The signals that end us, beside Ctrl-C; not that of a closed terminal under `nohup`."""
+    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM] if is_kept else [signal.SIGTERM, signal.SIGHUP]
 
 
 def _hear_no_signals() -> None:
@@ -205,7 +211,7 @@ class Group:
                 self._talk.say("stopping; running tasks may end, once more interrupts them")
                 self._asked.set()
 
-        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for sign in (signal.SIGINT, *_ending()):
             asyncio.get_running_loop().add_signal_handler(sign, hear)
 
     async def _end(self, lives: Sequence[asyncio.Task[None]]) -> None:
