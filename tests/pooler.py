@@ -82,6 +82,7 @@ class Pooler:
         self._numbers = itertools.count(1)
         self._links: set[asyncio.Task[None]] = set()
         self.transactions = 0
+        self.is_open = threading.Event()
 
     def url(self, url: str) -> str:
         """The same database, through here."""
@@ -100,6 +101,7 @@ class Pooler:
         server = await asyncio.start_unix_server(
             self._accept, Path(self._folder) / f".s.PGSQL.{_port}"
         )
+        self.is_open.set()
         try:
             async with server:
                 await server.serve_forever()
@@ -305,8 +307,7 @@ def pooling(upstream: str) -> Iterator[Pooler]:
         serving = loop.create_task(pooler.serve())
         thread = threading.Thread(target=_run, args=(loop, serving), daemon=True)
         thread.start()
-        while not (Path(folder) / f".s.PGSQL.{_port}").exists():
-            thread.join(0.01)
+        pooler.is_open.wait()
         _poolers[folder] = pooler
         try:
             yield pooler

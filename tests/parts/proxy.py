@@ -30,6 +30,7 @@ class Trouble:
 
     def __init__(self, kind: Kind, text: str, skip: int) -> None:
         self.kind, self.text, self.skip = kind, text, skip
+        self.matches: Callable[[str], bool] = lambda statement: text in statement
         self.reached = asyncio.Event()
         self.let_go = asyncio.Event()
         self.over = asyncio.Event()
@@ -60,6 +61,12 @@ class Proxy:
     def trouble_with(self, kind: Kind, text: str, *, skip: int = 0) -> Trouble:
         trouble = Trouble(kind, text, skip)
         self._troubles.append(trouble)
+        return trouble
+
+    def trouble_at_commit(self, kind: Kind) -> Trouble:
+        # "READ COMMITTED" contains it as well.
+        trouble = self.trouble_with(kind, "COMMIT")
+        trouble.matches = "COMMIT".__eq__
         return trouble
 
     def silence(self, statement: str) -> None:
@@ -133,7 +140,7 @@ class Proxy:
         if self._silent and self._silent in statement:
             return Trouble(Kind.HOLD, statement, 0)
         for trouble in self._troubles:
-            if trouble.text in statement:
+            if trouble.matches(statement):
                 if trouble.skip:
                     trouble.skip -= 1
                     continue

@@ -66,7 +66,7 @@ async def test_a_create_of_many_says_where_to_look(
     async def noop() -> None: ...
 
     calls: list[dict[str, Any]] = [{}] * 2_500
-    lost = proxy.trouble_with(Kind.LOSE_ANSWER, "COMMIT")
+    lost = proxy.trouble_at_commit(Kind.LOSE_ANSWER)
     asking = asyncio.to_thread(noop.enqueue_many_sync, calls) if sync else noop.enqueue_many(calls)
     error = await told(proxy, lost, asking)
 
