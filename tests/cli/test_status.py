@@ -158,3 +158,28 @@ async def test_worker_that_might_run_what_waits_warns_that_it_cannot(
     await warn_of_strangers(database_url, app.registry, ["mail"])
     [record] = caplog.records
     assert "type=bza (is it baz?)" in record.getMessage()
+
+
+def test_worker_in_another_database_than_its_app_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    from fcs import App
+    from fcs.cli.strangers import warn_of_elsewhere
+
+    here = "postgres://ann:secret@localhost/jobs"
+    for app in (App(database=here), App(database="postgres://localhost:5432/jobs")):
+        warn_of_elsewhere(app, here)
+    assert caplog.records == []
+
+    warn_of_elsewhere(App(database="postgres://ann:secret@localhost/shop"), here)
+    [record] = caplog.records
+    assert "localhost:5432/shop" in record.getMessage()
+    assert "secret" not in record.getMessage()
+
+
+async def test_worker_without_types_says_so(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fcs import App
+    from fcs.cli.strangers import warn_of_strangers
+
+    await warn_of_strangers(database_url, App().registry, [])
+    assert "knows no types" in caplog.text

@@ -1,11 +1,12 @@
-"""A word at a worker's start about waiting tasks whose type neither it nor another worker knows."""
+"""A word at a worker's start about tasks that would wait for it in vain."""
 
 import logging
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from fcs.client.app import App
 from fcs.database import backlog, insights
-from fcs.database.connect import connect
+from fcs.database.connect import connect, describe
 from fcs.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -13,8 +14,24 @@ log = logging.getLogger(__name__)
 LANES_MAX = 1_000
 
 
+def warn_of_elsewhere(app: object, url: str) -> None:
+    """Log that the app's own code creates its tasks in another database, if it does."""
+    if isinstance(app, App) and (there := describe(app.store.url())) != (here := describe(url)):
+        log.warning(
+            "this worker runs the tasks of %s, and the app creates its own in %s: name one"
+            " database to both, by --database and App(database=...)",
+            here,
+            there,
+        )
+
+
 async def warn_of_strangers(url: str, registry: Registry, queues: Sequence[str]) -> None:
     """Log the types of waiting tasks that this worker might be thought to run, and cannot."""
+    if not registry.names():
+        log.warning(
+            "the app knows no types of tasks, so this worker runs none; import the modules that"
+            " declare them where the app is made, or name another --app"
+        )
     async with await connect(url, part="check") as db:
         lanes = await backlog.lanes(db, limit=LANES_MAX)
         elsewhere = await insights.known_types(db)

@@ -122,7 +122,7 @@ def command(
 
     from fcs.cli.serving import serve
     from fcs.cli.settings import database_url, read_settings
-    from fcs.cli.strangers import warn_of_strangers
+    from fcs.cli.strangers import warn_of_elsewhere, warn_of_strangers
     from fcs.domain.ids import WorkerId
     from fcs.node.door import DoorOptions
     from fcs.node.ports import take_held
@@ -133,7 +133,8 @@ def command(
     url, settings = database_url(common, os.environ), read_settings(os.environ)
     # What the bodies of tasks enqueue goes to the same place.
     os.environ["FCS_DATABASE"] = url
-    registry = load(place).registry
+    app = load(place)
+    registry = app.registry
     door = listen and DoorOptions(
         host=listen[0],
         port=listen[1],
@@ -154,6 +155,7 @@ def command(
     )
 
     async def part(stop: Stop) -> None:
+        warn_of_elsewhere(app, url)
         await warn_of_strangers(url, registry, options.queues)
         await work(url, registry, settings, options, stop)
 
