@@ -32,6 +32,8 @@ from fcs.embedded import (
     find_binaries,
 )
 from fcs.embedded.binaries import parse_version
+from fcs.embedded.folder import open_log
+from fcs.embedded.lock import FolderLock
 from fcs.embedded.processes import at_work_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.direct]  # servers themselves
@@ -567,6 +569,57 @@ def test_folder_of_somebody_elses_things_is_refused_untouched(tmp_path: Path) ->
         Postgres(tmp_path).start()
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
     assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def open_lock(folder: Path) -> None:
+    FolderLock(folder).acquire()
+
+
+@pytest.mark.parametrize("kind", ["symlink", "dangling", "hard link", "pipe", "folder"])
+@pytest.mark.parametrize(
+    ("name", "opened"), [("fcs.lock", open_lock), ("postgres.log", open_log)], ids=["lock", "log"]
+)
+def test_file_that_could_be_somebody_elses_is_neither_written_nor_given_away(
+    tmp_path: Path, name: str, opened: Callable[[Path], object], kind: str
+) -> None:
+    (victim := tmp_path / "shadow").write_text("secret")
+    (data := tmp_path / "data").mkdir()
+    lay_trap(data / name, victim, kind)
+    if os.geteuid() == 0:
+        os.chown(data, NOBODY, NOBODY)
+    before = victim.stat()
+
+    with pytest.raises(UnusableFolder, match=name) as refusal:
+        opened(data)
+    assert str(data / name) in refusal.value.hint
+    assert (victim.read_text(), victim.stat().st_uid) == ("secret", before.st_uid)
+    assert [path.name for path in tmp_path.iterdir() if path != data] == ["shadow"]
+
+
+def lay_trap(trap: Path, victim: Path, kind: str) -> None:
+    match kind:
+        case "symlink":
+            trap.symlink_to(victim)
+        case "dangling":
+            trap.symlink_to(victim.with_name("new"))
+        case "hard link":
+            trap.hardlink_to(victim)
+        case "pipe":
+            os.mkfifo(trap)
+        case _:
+            trap.mkdir()
+
+
+@needs_root
+@pytest.mark.parametrize("opened", [open_lock, open_log], ids=["lock", "log"])
+def test_file_that_was_there_is_not_given_away(
+    tmp_path: Path, opened: Callable[[Path], object]
+) -> None:
+    for name in ("fcs.lock", "postgres.log"):
+        (tmp_path / name).touch()
+    os.chown(tmp_path, NOBODY, NOBODY)
+    opened(tmp_path)
+    assert {path.stat().st_uid for path in tmp_path.iterdir()} == {0}
 
 
 @pytest.mark.parametrize("ours", ["pg", "fcs.lock"])

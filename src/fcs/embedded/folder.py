@@ -7,10 +7,12 @@ postgres.log    what the server said
 .s.PGSQL.5432   the socket, unless the path cannot be one
 """
 
+import errno
 import hashlib
 import os
 import re
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -196,9 +198,43 @@ def open_log(folder: Path) -> int:
             log.replace(log.with_suffix(".log.old"))
     except FileNotFoundError:
         pass
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    give_to(fd, folder.stat())
+    return open_own(log, os.O_WRONLY | os.O_APPEND)
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a file of the data folder, made if need be; what may be another one is refused.
+
+    The folder may belong to somebody who would like to see root write into a file of root's, or
+    give it away: by a link, or by moving it there.
+    """
+    try:
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _open_existing(path, flags)
+    give_to(fd, path.parent.stat())
     return fd
+
+
+def _open_existing(path: Path, flags: int) -> int:
+    try:
+        # A pipe would make us wait for its other end.
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO):
+            raise _no_own_file(path) from None
+        raise
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(fd)
+        raise _no_own_file(path)
+    return fd
+
+
+def _no_own_file(path: Path) -> UnusableFolder:
+    return UnusableFolder(
+        f"{path.parent} cannot be used: its {path.name} is a link or no file at all",
+        hint=f"see what {path} is and remove it, or choose another folder with --data",
+    )
 
 
 def failure(folder: Path, output: str, what: str, *, hint: str) -> PostgresFailed | UnusableFolder:

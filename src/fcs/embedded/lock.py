@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from fcs.embedded.errors import AlreadyRunning, UnusableFolder
-from fcs.embedded.folder import give_to
+from fcs.embedded.folder import open_own
 
 
 class FolderLock:
@@ -23,8 +23,7 @@ class FolderLock:
         if self._fd is not None:
             return
 
-        fd = os.open(self._folder / "fcs.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        give_to(fd, self._folder.stat())
+        fd = open_own(self._folder / "fcs.lock", os.O_RDWR)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
