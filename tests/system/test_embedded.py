@@ -75,6 +75,18 @@ except FcsError as refusal:
     print(f"{type(refusal).__name__}: {refusal}", refusal.hint, sep="\\n")
 """
 
+# Has no patience, and says who is in the way.
+HASTY = """
+import sys
+from fcs.embedded import AlreadyRunning, Postgres, server as module
+
+module._ORPHANS_SECONDS = 0.1
+try:
+    Postgres(sys.argv[1]).start()
+except AlreadyRunning as refusal:
+    print(refusal.pid)
+"""
+
 # Says where it puts its data, and that it can.
 CHOSEN = """
 import sys
@@ -264,6 +276,13 @@ def deprived() -> Deprived:
     return prefix
 
 
+@pytest.fixture
+def blinkered(deprived: Deprived) -> Deprived:
+    """As in Docker: this root may not look into the processes of other users."""
+    blinkers = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
+    return *deprived, *blinkers
+
+
 def write(url: str) -> None:
     with psycopg.connect(url) as db:
         db.execute("create table if not exists kept (number int)")
@@ -280,6 +299,15 @@ def wait_for(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def cluster_in(folder: Path) -> Path:
@@ -358,6 +386,40 @@ def test_root_without_namespaces_lends_the_folder_to_another_user(deprived: Depr
             write(lender.url)
         with holder(data) as second:
             assert read(second.url) == [42]
+
+
+@needs_root
+def test_server_of_another_user_that_root_may_not_look_into_is_left_alone(
+    blinkered: Deprived,
+) -> None:
+    with rooms() as (_, home), holder(home / "data", prefix=blinkered) as first:
+        cluster = cluster_in(home / "data")
+        with stopped(first.server_pid):  # it does not see its parent go
+            first.process.kill()
+            first.process.wait(PATIENCE_SECONDS)
+            refused = run_alone(HASTY, home / "data", prefix=blinkered)
+            assert refused.stdout.split() == [str(first.server_pid)], refused.stderr
+            assert (cluster / "postmaster.pid").exists()
+        with holder(home / "data", prefix=blinkered) as second:
+            write(second.url)
+
+
+@needs_root
+def test_what_outlived_a_server_of_another_user_is_waited_for(blinkered: Deprived) -> None:
+    with rooms() as (_, home), holder(home / "data", prefix=blinkered) as first:
+        cluster = cluster_in(home / "data")
+        db = psycopg.connect(first.url)
+        backend = db.info.backend_pid
+        with stopped(backend):  # it does not see the others go
+            os.kill(first.server_pid, signal.SIGKILL)
+            first.process.kill()
+            first.process.wait(PATIENCE_SECONDS)
+            wait_for(lambda: at_work_in(cluster) == [backend])
+            refused = run_alone(HASTY, home / "data", prefix=blinkered)
+            assert refused.stdout.split() == [str(backend)], refused.stderr
+        db.close()
+        with holder(home / "data", prefix=blinkered) as second:
+            write(second.url)
 
 
 @needs_root
