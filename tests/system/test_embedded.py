@@ -30,6 +30,7 @@ from fcs.embedded import (
     UnusableFolder,
     choose_folder,
     find_binaries,
+    processes,
 )
 from fcs.embedded.binaries import parse_version
 from fcs.embedded.folder import open_log
@@ -531,6 +532,17 @@ def test_foreign_server_on_the_folder_is_left_alone(tmp_path: Path, plant: Plant
             patient_for_a_moment(Postgres(tmp_path))
         assert refusal.value.pid in at_work_in(cluster_in(tmp_path))
         write(server.url())
+
+
+def test_server_is_found_by_its_pid_file_however_narrow_the_screen(
+    own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS, where there is no /proc, and whose `ps` takes any output for a narrow screen."""
+    if not shutil.which("ps"):
+        pytest.skip("there is no ps")
+    monkeypatch.setenv("COLUMNS", "20")
+    cluster = cluster_in(own_postgres.data_dir)
+    assert processes._at_work_by_pid_file(cluster) == [own_postgres.pid]
 
 
 def patient_for_a_moment(server: Postgres) -> None:

@@ -75,7 +75,8 @@ def _at_work_by_pid_file(folder: Path) -> list[int]:
         pid = int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return []
+    # Twice wide, or macOS cuts the line before the folder.
     answer = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return [pid] if str(folder) in answer.stdout else []
