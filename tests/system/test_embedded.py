@@ -1,5 +1,6 @@
 """The private Postgres against real life: kills, odd users, odd folders, odd environments."""
 
+import fcntl
 import json
 import os
 import pwd
@@ -521,6 +522,18 @@ def test_second_start_names_the_holder(tmp_path: Path, plant: Plant) -> None:
         assert str(first.process.pid) in str(refusal.value)
         assert first.url in refusal.value.hint
         write(first.url)  # and the first one has taken no harm
+
+
+def test_somebody_who_only_looks_is_not_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "fcs.lock").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr("fcs.embedded.lock._LOOK_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr("time.sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+        lock = FolderLock(tmp_path)
+        lock.acquire()
+        lock.release()
 
 
 def test_foreign_server_on_the_folder_is_left_alone(tmp_path: Path, plant: Plant) -> None:

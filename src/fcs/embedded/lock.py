@@ -8,10 +8,14 @@ import errno
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 
 from fcs.embedded.errors import AlreadyRunning, UnusableFolder
 from fcs.embedded.folder import open_own
+
+_LOOK_SECONDS = 0.1
+_PAUSE_SECONDS = 0.005
 
 
 class FolderLock:
@@ -25,7 +29,7 @@ class FolderLock:
 
         fd = open_own(self._folder / "fcs.lock", os.O_RDWR)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
         except OSError as error:
             holder = _read_holder(fd)
             os.close(fd)
@@ -76,6 +80,18 @@ def find_url(folder: Path) -> str | None:
         return None  # nobody holds it: what the file says is of the past
     finally:
         os.close(fd)
+
+
+def _lock(fd: int) -> None:
+    """Take the lock, or raise as `flock` does; whoever only looks lets go of it in an instant."""
+    deadline = time.monotonic() + _LOOK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _read_holder(fd: int) -> tuple[int | None, str | None]:
