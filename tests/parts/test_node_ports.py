@@ -6,7 +6,7 @@ import pytest
 from tests.parts.conftest import LocalhostIs
 
 from fcs.domain.errors import InvalidSettings
-from fcs.node.ports import hold_port, pass_on, take_held
+from fcs.node.ports import hold_port, pass_on, take_held, wait_for_port
 
 HOST = "127.0.0.1"
 
@@ -36,6 +36,21 @@ def test_busy_port_makes_way_for_a_later_one() -> None:
         found = find_port(HOST, busy)
     assert found != busy
     assert found > 0
+
+
+def test_port_that_somebody_lets_go_of_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server((HOST, 0)) as listener:
+        busy = listener.getsockname()[1]
+        monkeypatch.setattr("time.sleep", lambda _: listener.close())
+        wait_for_port(HOST, busy, seconds=60)
+    assert find_port(HOST, busy) == busy
+
+
+def test_port_that_nobody_lets_go_of_is_given_up() -> None:
+    with socket.create_server((HOST, 0)) as listener:
+        busy = listener.getsockname()[1]
+        wait_for_port(HOST, busy, seconds=0.1)
+        assert find_port(HOST, busy) != busy
 
 
 def test_port_without_a_listener_is_not_free_if_it_is_held() -> None:

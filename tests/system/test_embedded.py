@@ -536,6 +536,21 @@ def test_somebody_who_only_looks_is_not_in_the_way(
         lock.release()
 
 
+def test_whoever_takes_the_folder_knows_whether_the_last_one_was_killed(
+    tmp_path: Path, plant: Plant
+) -> None:
+    server = Postgres(plant(tmp_path))
+    with holder(tmp_path) as first:
+        first.process.kill()
+        first.process.wait(PATIENCE_SECONDS)
+        server.start()
+    after_a_kill = server.follows_a_killed_one
+    server.stop()
+    server.start()
+    assert (after_a_kill, server.follows_a_killed_one) == (True, False)
+    server.stop()
+
+
 def test_foreign_server_on_the_folder_is_left_alone(tmp_path: Path, plant: Plant) -> None:
     with Postgres(plant(tmp_path)) as server:
         # What a fcs that was killed together with its watcher would leave behind.

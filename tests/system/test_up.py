@@ -389,8 +389,25 @@ def test_port_that_is_taken_makes_way_for_the_next(mine: Machine) -> None:
         port = listener.getsockname()[1]
         up = mine.up(listen=f"127.0.0.1:{port}")
     assert up.api != f"http://127.0.0.1:{port}"
-    assert f"port {port} is taken" in up.log
+    assert f"port {port} is taken by another program" in up.log
     up.run()
+
+
+def test_port_that_workers_of_a_killed_one_hold_is_said_to_be_theirs(mine: Machine) -> None:
+    first = mine.up()
+    [worker] = first.ask("/workers")
+    os.kill(worker["pid"], signal.SIGSTOP)  # as if it had much to drain
+    first.stop(signal.SIGKILL)
+
+    address = first.api.removeprefix("http://")
+    second = mine.up(listen=address)
+    assert second.api != first.api
+    assert "workers of the last `fcs up`" in second.log
+    assert second.stop() == 0
+    os.kill(worker["pid"], signal.SIGKILL)
+
+    third = mine.up(listen=address)
+    assert third.api == first.api
 
 
 def test_no_other_program_can_take_the_port_between_two_lives_of_a_worker(mine: Machine) -> None:

@@ -1,7 +1,8 @@
 """Who may touch a data folder: the one process that holds its lock file.
 
 The kernel takes the lock back when the holder dies, so no lock is ever stale. The holder writes
-its name into the file for others to read; the file stays, since deleting it would race.
+its name into the file for others to read, and takes it out at the end: a name that is found there
+is that of one who was killed. The file stays, since deleting it would race.
 """
 
 import errno
@@ -9,6 +10,7 @@ import fcntl
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from fcs.embedded.errors import AlreadyRunning, UnusableFolder
@@ -22,6 +24,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._fd: int | None = None
+        self.follows_a_killed_one = False
 
     def acquire(self) -> None:
         if self._fd is not None:
@@ -36,6 +39,7 @@ class FolderLock:
             raise self._refusal(error, *holder) from None
 
         self._fd = fd
+        self.follows_a_killed_one = os.fstat(fd).st_size > 0
         self.announce(None)
 
     def announce(self, url: str | None) -> None:
@@ -47,6 +51,8 @@ class FolderLock:
 
     def release(self) -> None:
         if self._fd is not None:
+            with suppress(OSError):  # a broken disk; the lock is let go of all the same
+                os.ftruncate(self._fd, 0)
             os.close(self._fd)
             self._fd = None
 

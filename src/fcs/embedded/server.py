@@ -136,6 +136,11 @@ class Postgres:
         return self._process.pid if self._process and self.running else None
 
     @property
+    def follows_a_killed_one(self) -> bool:
+        """Whether the last process that held the folder had no time to let go of things."""
+        return self._lock.follows_a_killed_one
+
+    @property
     def binaries(self) -> Binaries:
         """The programs in use, chosen once: data of one major version can be read by no other."""
         if not self._binaries:

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import time
 from collections.abc import MutableMapping, Sequence
 from typing import Final
 
@@ -13,6 +14,8 @@ TRIES = 100
 
 HELD: Final = "FCS_HELD_SOCKETS"
 """How `fcs up` tells a worker which of its open files are sockets that listen already."""
+
+_PAUSE_SECONDS: Final = 0.05
 
 _SHELL_FILES: Final = 10
 """Numbers below are taken by the shell that stands between us and a child on some systems."""
@@ -35,6 +38,13 @@ def hold_port(host: str, wanted: int) -> list[socket.socket]:
     raise AssertionError("the system has no free port")
 
 
+def wait_for_port(host: str, port: int, *, seconds: float) -> None:
+    """Return when the port is free, when the time is over, or when waiting would be in vain."""
+    deadline = time.monotonic() + seconds
+    while _is_taken(host, port) and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+
+
 def pass_on(listeners: Sequence[socket.socket]) -> dict[str, str]:
     """The variable that tells a child of the sockets it was given, if it was given any."""
     numbers = [str(listener.fileno()) for listener in listeners]
@@ -48,6 +58,16 @@ def take_held(environment: MutableMapping[str, str]) -> list[socket.socket]:
     for listener in listeners:
         listener.set_inheritable(False)
     return listeners
+
+
+def _is_taken(host: str, port: int) -> bool:
+    try:
+        held = _listen(host, port)
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
+    for listener in held:
+        listener.close()
+    return False
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

@@ -11,6 +11,7 @@ worker starts until the last has ended: no other program can take it between two
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from fcs.database.migrate import migrate
 from fcs.domain.errors import FcsError
 from fcs.embedded import Postgres, UnusableFolder
 from fcs.node.child import PAUSE_FIRST, PAUSE_MAX, Child
-from fcs.node.ports import HELD, hold_port, pass_on
+from fcs.node.ports import HELD, hold_port, pass_on, wait_for_port
 from fcs.node.sockets import written
 
 DATABASE: Final = "fcs"
@@ -32,6 +33,9 @@ WATCH_INTERVAL: Final = 0.2
 
 READY_INTERVAL: Final = 0.05
 """Seconds between two looks at whether the worker answers."""
+
+LET_GO: Final = 5.0
+"""Seconds that workers whose `fcs up` was killed get to let go of its port."""
 
 LAST_CALL: Final = 10.0
 """Seconds that children get to leave at once, before they are killed."""
@@ -138,11 +142,21 @@ class Group:
         self._asked, self._asked_again = asyncio.Event(), asyncio.Event()
         self._over = asyncio.Event()
         self._host, wanted = plan.listen
-        self._held = hold_port(self._host, wanted)
+        self._held = self._hold_port(wanted)
         self._port: int = self._held[0].getsockname()[1]
-        if wanted not in (0, self._port):
-            talk.say(f"port {wanted} is taken by another program; using {self._port}")
         self._children = self._make_children()
+
+    def _hold_port(self, wanted: int) -> list[socket.socket]:
+        """Hold the wanted port or another; the workers of one that was killed may not be gone."""
+        taker = "another program"
+        if self._server.follows_a_killed_one:
+            taker += ", or by workers of the last `fcs up`, which may still drain"
+            wait_for_port(self._host, wanted, seconds=LET_GO)
+        held = hold_port(self._host, wanted)
+        found = held[0].getsockname()[1]
+        if wanted not in (0, found):
+            self._talk.say(f"port {wanted} is taken by {taker}; using {found}")
+        return held
 
     async def run(self) -> None:
         self._hear_signals()
