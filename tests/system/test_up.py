@@ -44,13 +44,17 @@ class Machine:
         }
         self.ups: list[Up] = []
 
-    def up(self, *options: str, listen: str = ANY_PORT, **variables: str) -> "Up":
+    def up(
+        self, *options: str, listen: str = ANY_PORT, unread: bool = False, **variables: str
+    ) -> "Up":
         """Start it, and wait until it is ready."""
-        up = self.start("--listen", listen, "-o", "jsonl", *options, **variables)
+        told = ["--listen", listen, "-o", "jsonl", *options]
+        up = self.start(*told, unread=unread, **variables)
         up.wait_until_ready()
         return up
 
-    def start(self, *options: str, **variables: str) -> "Up":
+    def start(self, *options: str, unread: bool = False, **variables: str) -> "Up":
+        """Start it; what it says goes into a file, or into a pipe that nobody reads."""
         number = len(self.ups)
         with (self.home / f"{number}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -59,7 +63,7 @@ class Machine:
                 env=self._environment | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=subprocess.PIPE if unread else log,
                 text=True,
                 user=self._user,
                 group=self._user,
@@ -496,6 +500,24 @@ def test_slots_and_own_tasks(mine: Machine) -> None:
     assert (worker["slots_total"], worker["types"]) == (3, ["greet"])
     up.ask("/tasks", {"def": {"ty": "greet", "name": "ann"}})
     up.says("worker 1  | hello ann")
+
+
+def test_what_nobody_reads_stops_nothing(mine: Machine) -> None:
+    """As in a pager that is waiting for a key: more than all the pipes hold."""
+    (mine.home / "tasks.py").write_text(
+        "from fcs import App\napp = App()\n@app.task\nasync def chatter() -> None:\n"
+        "    for _ in range(8000):\n        print('x' * 99)\n"
+    )
+    up = mine.up("--app", "tasks:app", unread=True)
+    up.run("chatter")
+    [note] = mine.data.glob("pg*/postmaster.pid")
+    server = int(note.read_text().split()[0])
+    os.kill(server, signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{server}").exists())
+    eventually(up.answers)
+    up.run("chatter")
+    assert up.stop(signal.SIGTERM) == 0
+    assert mine.processes() == []
 
 
 @only_looking

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping
 
 from fcs.cli.common import Common
-from fcs.cli.output import emit
+from fcs.cli.output import as_json
+from fcs.cli.printer import Printer
 from fcs.node.up import Ready, Talk
 
 _NAME_WIDTH = 9
@@ -41,6 +42,8 @@ class Terminal:
         self._common = common
         plain = common.no_color or os.environ.get("NO_COLOR") or not sys.stderr.isatty()
         self._colors = not plain
+        self._err = Printer(sys.stderr.fileno(), self._left_out)
+        self._out: Printer | None = None
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """The children write to a pipe; whether colours are seen, only we know."""
@@ -53,25 +56,31 @@ class Terminal:
         self.show("up", text.encode())
 
     def show(self, name: str, line: bytes) -> None:
-        prefix = f"{name:{_NAME_WIDTH}} | "
-        if self._colors:
-            prefix = f"{_DIM}{prefix}{_PLAIN}"
-        self._write(prefix.encode() + line + b"\n")
+        self._err.put(self._line(name, line))
 
     def ready(self, found: Ready) -> None:
         if self._common.output != "table":
             document = found._asdict() | {"data": str(found.data), "pid": os.getpid()}
-            emit(self._common, document, str)
-            sys.stdout.flush()
+            self._out = Printer(sys.stdout.fileno(), self._left_out)
+            for text in as_json(self._common, document):
+                self._out.put(f"{text}\n".encode())
         elif not self._common.quiet:
-            self._write(_describe(found).encode())
+            self._err.put(_describe(found).encode())
 
-    def _write(self, text: bytes) -> None:
-        try:
-            sys.stderr.buffer.write(text)
-            sys.stderr.buffer.flush()
-        except OSError:
-            pass  # the terminal has gone; that is no reason to take the tasks along
+    def close(self) -> None:
+        """Write what waits to be written, if somebody reads it."""
+        self._err.close()
+        if self._out is not None:
+            self._out.close()
+
+    def _line(self, name: str, line: bytes) -> bytes:
+        prefix = f"{name:{_NAME_WIDTH}} | "
+        if self._colors:
+            prefix = f"{_DIM}{prefix}{_PLAIN}"
+        return prefix.encode() + line + b"\n"
+
+    def _left_out(self, lines: int) -> bytes:
+        return self._line("up", f"{lines} lines were left out here: nobody read them".encode())
 
 
 def _describe(found: Ready) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -16,11 +16,18 @@ def emit(common: Common, document: Any, table: Callable[[], str]) -> None:
     """Write what was asked for: the document as JSON, or its `table`."""
     if common.output == "table":
         _write(table())
-    elif common.output == "jsonl":
+        return
+    for text in as_json(common, document):
+        _write(text)
+
+
+def as_json(common: Common, document: Any) -> Iterator[str]:
+    """The document as a whole, or of a list each part on a line of its own."""
+    if common.output == "jsonl":
         for line in document if isinstance(document, list) else [document]:
-            _write(msgspec.json.encode(line).decode())
+            yield msgspec.json.encode(line).decode()
     else:
-        _write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+        yield msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 
 
 def say(common: Common, text: str) -> None:

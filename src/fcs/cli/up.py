@@ -1,6 +1,7 @@
 """`fcs up`: everything on this machine."""
 
 import os
+from contextlib import closing
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def command(
         work_options=["--app", place, "--slots", str(slots), *_talk_options(common)],
         environment=terminal.environment(os.environ),
     )
-    up(plan, terminal.talk())
+    with closing(terminal):
+        up(plan, terminal.talk())
 
 
 def _refuse_foreign(common: Common, host: str) -> None:
