@@ -285,6 +285,78 @@ async def test_a_body_that_never_ends_times_out(
     assert json.loads(document)["code"] == "request_timeout"
 
 
+READY = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@asynccontextmanager
+async def answering_slowly() -> AsyncIterator[tuple[Service, asyncio.Event, asyncio.Event]]:
+    """READY is answered once the second event is set; the first says that it is awaited."""
+    asked, answer_now = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> Check:
+        asked.set()
+        await answer_now.wait()
+        return Check(ok=True)
+
+    async with serving(NOWHERE, checks={"slow": slow}) as service, asyncio.timeout(20):
+        yield service, asked, answer_now
+
+
+@pytest.mark.parametrize(
+    ("late", "statuses"),
+    [
+        (HEAD + b"Content-Length: 20\r\n\r\n{", [b"200", b"408"]),
+        (READY + HEAD + b"Content-Length: 20\r\n\r\n{", [b"200", b"200", b"408"]),
+        (HEAD, [b"200"]),
+        (READY + HEAD, [b"200", b"200"]),
+    ],
+)
+async def test_what_comes_late_is_not_the_answer_to_what_came_before_it(
+    monkeypatch: pytest.MonkeyPatch, late: bytes, statuses: list[bytes]
+) -> None:
+    """That is carried out, however long it takes, and each gets its own answer."""
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+    async with answering_slowly() as (service, asked, answer_now):
+        answers = asyncio.create_task(service.send_raw(READY + late))
+        await asked.wait()
+        await asyncio.wait([answers], timeout=0.4)
+        answer_now.set()
+        assert re.findall(rb"HTTP/1.1 (\d+) ", await answers) == statuses
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nNONSENSE\r\n",
+        HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+async def test_a_wrong_body_is_not_the_answer_to_what_came_before_it(wrong: bytes) -> None:
+    async with answering_slowly() as (service, asked, answer_now):
+        answers = asyncio.create_task(service.send_raw(READY + wrong + READY))
+        await asked.wait()
+        answer_now.set()
+        assert re.findall(rb"HTTP/1.1 (\d+) ", await answers) == [b"200", b"400"]
+
+
+async def test_a_body_has_its_time_when_what_came_before_it_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody reads it until then."""
+    monkeypatch.setattr(http_protocol, "SECONDS_MAX", 0.1)
+    async with answering_slowly() as (service, asked, answer_now):
+        reader, writer = await asyncio.open_connection(service.host, service.port)
+        # A list of no tasks: it is created without asking the database.
+        writer.write(READY + HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n")
+        await asked.wait()
+        writer.write(b"[]")
+        await asyncio.sleep(0.4)
+        monkeypatch.setattr(http_protocol, "SECONDS_MAX", 20)
+        answer_now.set()
+        assert re.findall(rb"HTTP/1.1 (\d+) ", await reader.read()) == [b"200", b"201"]
+        writer.close()
+
+
 @pytest.mark.parametrize("data", [b"", b"GET /tasks HTTP/1.1\r\nHost: local"])
 async def test_a_head_that_never_ends_is_hung_up_on(
     service: Service, monkeypatch: pytest.MonkeyPatch, data: bytes

@@ -91,6 +91,9 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_is_read = True
         super().on_headers_complete()
+        if self.pipeline:
+            # Others are answered first, and until then we may leave its body unread.
+            self._clear_deadline()
 
     def on_message_complete(self) -> None:
         self._clear_deadline()
@@ -99,6 +102,14 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._expect_reading()
+        if self._deadline is None and self._has_its_turn():
+            self._set_deadline()
+
+    def _has_its_turn(self) -> bool:
+        """Whether the last request is about to be carried out, and its body is not there yet."""
+        cycle = self.cycle
+        is_over = cycle.response_complete or cycle.disconnected
+        return not self.pipeline and cycle.more_body and not is_over
 
     def pause_writing(self) -> None:
         # uvloop counts what waits only once it has tried to send it, which is after the answer.
@@ -114,10 +125,7 @@ class Connection(HttpToolsProtocol):
         if cycle is None or cycle.response_complete or cycle.more_body:
             self._refuse("bad_request", msg)
             return
-        # Requests that came before are carried out by now. Each gets its own answer, and not
-        # that of what followed them; then this is over.
-        self._clear_deadline()
-        cycle.keep_alive = False
+        self._end_with_answers()
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
@@ -135,6 +143,10 @@ class Connection(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._deadline = None
+        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
+        if not self._head_is_read and cycle is not None and not cycle.response_complete:
+            self._end_with_answers()
+            return
         if not self._head_is_read or self.cycle.response_started:
             self.transport.abort()
             return
@@ -142,6 +154,12 @@ class Connection(HttpToolsProtocol):
         self.cycle.disconnected = True
         self.cycle.message_event.set()
         self._refuse("request_timeout", f"The body did not arrive within {SECONDS_MAX:g} seconds.")
+
+    def _end_with_answers(self) -> None:
+        """Let each request that came before get its own answer; then this is over."""
+        # They are carried out by now: told of what followed them, a client would send them again.
+        self._clear_deadline()
+        self.cycle.keep_alive = False
 
     def _expect_reading(self) -> None:
         """Look again later whether the client has read of what is ready for it by now."""
@@ -169,7 +187,18 @@ class Connection(HttpToolsProtocol):
             self._reading = None
 
     def _refuse(self, code: str, detail: str) -> None:
-        """Answer without the app, and hang up."""
+        """Answer the last request without the app, when it is its turn, and hang up."""
+
+        async def answer(*_: object) -> None:
+            self._answer(code, detail)
+
+        if self.pipeline:
+            self.cycle.disconnected = True
+            self.pipeline[0] = (self.cycle, answer)
+        else:
+            self._answer(code, detail)
+
+    def _answer(self, code: str, detail: str) -> None:
         kind = KINDS[code]
         document = ProblemDocument(
             kind=f"/docs#{code}",
