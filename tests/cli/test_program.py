@@ -1,7 +1,10 @@
 """The program as such: its verbs, its manners with errors, its exit codes."""
 
 import importlib
+import json
+import os
 import pkgutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -173,3 +176,27 @@ def test_nothing_is_left_running(fcs: Fcs) -> None:
     fcs("task", "list")
     assert set(threading.enumerate()) == before
     assert sys.stdout is not None
+
+
+def run_apart(*arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """In a process of its own, whose locale may be any."""
+    command = [sys.executable, "-m", "fcs", *arguments]
+    return subprocess.run(command, env=os.environ | variables, capture_output=True, check=False)
+
+
+def test_what_the_locale_cannot_write_is_escaped(fcs: Fcs) -> None:
+    id = fcs("task", "create", "baz", "--key", "Łódź", "-o", "json").json["id"]
+    shown = run_apart("task", "show", id, PYTHONIOENCODING="latin-1")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"\\u0141\xf3d\\u017a" in shown.stdout
+    refused = run_apart("task", "show", "Łódź", PYTHONIOENCODING="latin-1:strict")
+    assert refused.returncode == 2
+    assert b"\\u0141\xf3d\\u017a" in refused.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_stays_json_whatever_the_locale_can_write(fcs: Fcs, encoding: str) -> None:
+    key = "Łódź \xe9 \N{CHURCH}"
+    id = fcs("task", "create", "baz", "--key", key, "-o", "json").json["id"]
+    shown = run_apart("task", "show", id, "-o", "json", PYTHONIOENCODING=encoding)
+    assert json.loads(shown.stdout.decode(encoding))["key"] == key

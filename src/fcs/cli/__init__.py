@@ -6,5 +6,7 @@ import sys
 def main() -> None:
     """Be the command `fcs`."""
     from fcs.cli.program import run
+    from fcs.cli.text import escape_unwritable
 
+    escape_unwritable()
     sys.exit(run(sys.argv[1:]))
