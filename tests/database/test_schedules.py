@@ -1,6 +1,7 @@
 """Schedules: each moment fires once, whoever fires; and who decides what they say."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -26,11 +27,12 @@ from fcs.database import schedules, timetable, workers
 from fcs.database.connect import Connection
 from fcs.database.schedules import Fire, Firing
 from fcs.domain.errors import DeclaredInCode, ScheduleExists, ScheduleNotFound
-from fcs.domain.schedule import CatchUp, Definition, Source
+from fcs.domain.schedule import CatchUp, Definition, Source, due_fires
 from fcs.supervisor import firing
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURLY = Definition(cron="0 * * * *", ty="baz", args=msgspec.Raw(b'{"x": 1}'))
+EVERY_SECOND = msgspec.structs.replace(HOURLY, cron="* * * * * *")
 DAILY = msgspec.structs.replace(HOURLY, cron="0 9 * * *", options={"queue": "slow"})
 
 
@@ -88,6 +90,46 @@ async def test_what_was_missed_is_made_up_for_as_the_schedule_says(
 
     assert [task["scheduled_at"] for task in await made(db)] == [NOON + n * HOUR for n in hours]
     assert await next_fire_at(db) == NOON + 6 * HOUR
+
+
+@pytest.mark.parametrize("catch_up", CatchUp)
+async def test_what_is_much_is_made_step_by_step_and_each_moment_once(
+    db: Connection, catch_up: CatchUp
+) -> None:
+    """Or a leader that fires for longer than its lease would lose it, and what it fired, for ever.
+
+    What is left is due.
+    """
+    definition = msgspec.structs.replace(EVERY_SECOND, catch_up=catch_up)
+    names = [f"s{n}" for n in range(20)]
+    for name in names:
+        await timetable.create(db, name, definition)
+    now = NOON + 90 * SECOND
+    await freeze(db, now)
+
+    left = 0.0
+    while left <= 0:
+        before = len(await made(db))
+        left = await fire(db) or 0.0
+        assert 0 < len(await made(db)) - before <= firing.TASKS_MAX
+
+    moments = due_fires(definition.rule, catch_up, next_fire_at=NOON + SECOND, now=now)
+    assert len(moments) * len(names) > firing.TASKS_MAX
+    fires = await rows(db, "select schedule, fire_at, task_id from fcs.fires")
+    made_for = [(fire["schedule"], fire["fire_at"]) for fire in fires]
+    assert sorted(made_for) == sorted(itertools.product(names, moments))
+    assert {fire["task_id"] for fire in fires} == {task["id"] for task in await made(db)}
+
+
+async def test_what_is_made_up_for_holds_up_nothing_that_is_on_time(db: Connection) -> None:
+    """It would be left out, if it had to wait for too long."""
+    for name in ("a", "b"):
+        eager = msgspec.structs.replace(EVERY_SECOND, catch_up=CatchUp.ALL)
+        await timetable.create(db, name, eager)
+    await timetable.create(db, "hourly", HOURLY)
+    await freeze(db, NOON + HOUR)
+    await fire(db)
+    assert await next_fire_at(db) == NOON + 2 * HOUR
 
 
 async def test_two_supervisors_make_one_task(stage: Stage) -> None:

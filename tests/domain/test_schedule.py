@@ -24,6 +24,7 @@ from fcs.domain.schedule import (
     check_name,
     defined,
     due_fires,
+    next_step,
     prevailing,
 )
 from fcs.domain.schedule_problems import find_schedule_problems
@@ -81,6 +82,27 @@ def test_all_makes_up_for_exactly_what_was_missed(minutes: int, cron: str) -> No
         lambda fire: fire <= NOON, rule.fires_after(first - timedelta(microseconds=1))
     )
     assert fires == list(walked)[-MISSED_MAX:]
+
+
+@given(
+    st.sampled_from(CatchUp),
+    st.integers(0, 90),
+    st.sampled_from(["* * * * * *", "*/20 * * * * *", "* * * * *", "0 * * * *"]),
+    st.integers(1, 70),
+)
+def test_steps_fire_all_that_is_due_and_each_moment_once(
+    catch_up: CatchUp, minutes: int, cron: str, limit: int
+) -> None:
+    rule, first = Rule(cron, "Europe/Warsaw"), NOON - minutes * MINUTE
+    fired: list[datetime] = []
+    next_fire_at = first
+    while next_fire_at <= NOON:
+        step = next_step(rule, catch_up, next_fire_at=next_fire_at, now=NOON, limit=limit)
+        assert len(step.moments) <= limit
+        fired += step.moments
+        next_fire_at = step.next_fire_at
+    assert fired == due_fires(rule, catch_up, next_fire_at=first, now=NOON)
+    assert next_fire_at == rule.next_after(NOON)
 
 
 # What it makes

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from fcs.database.connect import Connection
 from fcs.database.sql import load
 from fcs.domain.ids import Incarnation, TaskId
-from fcs.domain.schedule import CatchUp, Declared, Definition, ScheduleView, Source
+from fcs.domain.schedule import ON_TIME, CatchUp, Declared, Definition, ScheduleView, Source
 
 _SQL = load("schedules")
 _json = msgspec.json.Encoder()
@@ -103,8 +103,8 @@ async def list_schedules(
 
 
 async def due(db: Connection, *, limit: int) -> list[Due]:
-    """Schedules whose time has come, the earliest first."""
-    cursor = await db.execute(_SQL["due"], {"limit": limit})
+    """Schedules whose time has come: the earliest first, but last those that make up for all."""
+    cursor = await db.execute(_SQL["due"], {"limit": limit, "on_time": ON_TIME})
     return [
         Due(name, _definition(*said), next_fire_at, now)
         for name, *said, next_fire_at, now in await cursor.fetchall()

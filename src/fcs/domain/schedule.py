@@ -162,6 +162,26 @@ def due_fires(
             return _last_fires(rule, next_fire_at, now, count=MISSED_MAX)
 
 
+class Step(NamedTuple):
+    """The moments that are fired now, and the first one that is not."""
+
+    moments: list[datetime]
+    next_fire_at: datetime
+
+
+def next_step(
+    rule: Rule, catch_up: CatchUp, *, next_fire_at: datetime, now: datetime, limit: int
+) -> Step:
+    """The first of the fires that are due, so many at the most; the others are due thereafter.
+
+    Raises `InvalidInput` if the rule never fires again.
+    """
+    moments = due_fires(rule, catch_up, next_fire_at=next_fire_at, now=now)
+    if len(moments) > limit:
+        return Step(moments[:limit], moments[limit])
+    return Step(moments, rule.next_after(now))
+
+
 def _fires(rule: Rule, first: datetime, last: datetime) -> Iterator[datetime]:
     return takewhile(lambda fire: fire <= last, rule.fires_after(first - _MICROSECOND))
 

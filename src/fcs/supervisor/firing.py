@@ -18,7 +18,7 @@ from fcs.database.line import is_refusal
 from fcs.database.schedules import Due, Fire, Firing
 from fcs.domain.errors import InvalidInput
 from fcs.domain.ids import ENTROPY_BYTES, TaskId, uuid7
-from fcs.domain.schedule import due_fires
+from fcs.domain.schedule import next_step
 from fcs.domain.task import NewTask
 from fcs.domain.text import safe_text
 
@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 
 BATCH_MAX = 100
 """So many schedules fire in one transaction at the most."""
+
+TASKS_MAX = 1_000
+"""So many tasks are created in one transaction at the most, so that a leader never fires for as
+long as its lease: the term would end, and the next one begin with the same."""
 
 FORGET_FIRES_AFTER = 7 * 86_400.0
 """Longer than any clock is ever set back by."""
@@ -35,10 +39,14 @@ FORGET_DECLARATIONS_AFTER = 86_400.0
 
 
 async def fire_due(db: Connection, *, rng: Random) -> float | None:
-    """Fire what is due; return after how many seconds to look again, `None` when nothing waits."""
+    """Fire what is due, or some of it.
+
+    Returns after how many seconds to fire again, at once if that is not above zero; `None` when
+    nothing waits.
+    """
     due = await schedules.due(db, limit=BATCH_MAX)
     if due:
-        await _fire_batch(db, due, rng)
+        await _fire(db, await _prepare_step(db, due, rng))
     return await schedules.until_next(db)
 
 
@@ -56,15 +64,37 @@ class _Ready(NamedTuple):
     tasks: list[NewTask]
 
 
-async def _fire_batch(db: Connection, due: Sequence[Due], rng: Random) -> None:
-    ready = []
+async def _prepare_step(db: Connection, due: Sequence[Due], rng: Random) -> list[_Ready]:
+    """What the first of them fire, so that it is no more than `TASKS_MAX` tasks."""
+    ready: list[_Ready] = []
+    left = TASKS_MAX
     for schedule in due:
+        if not left:
+            break
         try:
-            ready.append(_prepare(schedule, rng))
+            ready.append(_prepare(schedule, rng, limit=left))
         except (InvalidInput, msgspec.MsgspecError) as error:
             await _set_aside(db, schedule, error)
+        else:
+            left -= len(ready[-1].tasks)
+    return ready
+
+
+def _prepare(due: Due, rng: Random, *, limit: int) -> _Ready:
+    rule, now = due.definition.rule, due.now
+    moments, next_fire_at = next_step(
+        rule, due.definition.catch_up, next_fire_at=due.next_fire_at, now=now, limit=limit
+    )
+    if not moments or moments[0] > due.next_fire_at:
+        log.warning("missed fires are left out: schedule=%s since=%s", due.name, due.next_fire_at)
+    fires = [Fire(moment, _new_id(now, no, rng)) for no, moment in enumerate(moments)]
+    new = [due.definition.task(fire.task_id, fire.fire_at) for fire in fires]
+    return _Ready(due, Firing(due.name, due.next_fire_at, next_fire_at, fires), new)
+
+
+async def _fire(db: Connection, ready: Sequence[_Ready]) -> None:
     try:
-        await _fire(db, ready)
+        await _create(db, ready)
     except Exception as error:
         if not is_refusal(error):
             raise
@@ -73,20 +103,10 @@ async def _fire_batch(db: Connection, due: Sequence[Due], rng: Random) -> None:
             return
         # One of them makes a task that cannot be: let each answer for itself.
         for one in ready:
-            await _fire_batch(db, [one.due], rng)
+            await _fire(db, [one])
 
 
-def _prepare(due: Due, rng: Random) -> _Ready:
-    rule, now = due.definition.rule, due.now
-    moments = due_fires(rule, due.definition.catch_up, next_fire_at=due.next_fire_at, now=now)
-    if not moments or moments[0] > due.next_fire_at:
-        log.warning("missed fires are left out: schedule=%s since=%s", due.name, due.next_fire_at)
-    fires = [Fire(moment, _new_id(now, no, rng)) for no, moment in enumerate(moments)]
-    new = [due.definition.task(fire.task_id, fire.fire_at) for fire in fires]
-    return _Ready(due, Firing(due.name, due.next_fire_at, rule.next_after(now), fires), new)
-
-
-async def _fire(db: Connection, ready: Sequence[_Ready]) -> None:
+async def _create(db: Connection, ready: Sequence[_Ready]) -> None:
     async with db.transaction():
         wanted = await schedules.fire(db, [one.firing for one in ready])
         new = [task for one in ready for task in one.tasks if task.id in wanted]
@@ -107,6 +127,6 @@ async def _set_aside(db: Connection, schedule: Due, error: Exception) -> None:
 
 
 def _new_id(now: datetime, no: int, rng: Random) -> TaskId:
-    """Ids that sort as the moments do, although all are made now."""
+    """Ids that sort as the moments of a step do, although all are made now."""
     unix_ms = int(now.astimezone(UTC).timestamp() * 1_000) + no
     return TaskId(uuid7(unix_ms, rng.randbytes(ENTROPY_BYTES)))

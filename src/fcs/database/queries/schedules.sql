@@ -166,7 +166,8 @@ left join lateral (
     limit %(limit)s;
 
 -- name: due
--- Schedules whose time has come, and what time it is.
+-- Schedules whose time has come, and what time it is. What has much to make up for comes last: it
+-- may be long at it, and what is on time would be left out then.
   select name,
          cron,
          tz,
@@ -178,7 +179,9 @@ left join lateral (
          fcs.now() as now
     from fcs.schedules
    where next_fire_at <= fcs.now()
-order by next_fire_at, name
+order by catch_up = 'all' and next_fire_at < fcs.now() - %(on_time)s::interval,
+         next_fire_at,
+         name
    limit %(limit)s;
 
 -- name: until_next
