@@ -133,17 +133,34 @@ async def test_what_is_made_up_for_holds_up_nothing_that_is_on_time(db: Connecti
 
 
 async def test_two_supervisors_make_one_task(stage: Stage) -> None:
-    """The second one, which read the same, finds the schedule moved on, and no task is doubled."""
+    """The second one finds the schedule held, and does not wait for the first."""
     outcome = await stage.play(fire, fire)
-    assert outcome.waited
+    assert not outcome.waited
+    assert outcome.second == firing.HELD_PAUSE
     assert len(await made(stage.observer)) == 1
     assert await next_fire_at(stage.observer) == NOON + 2 * HOUR
 
 
 async def test_if_one_dies_half_way_the_other_fires(stage: Stage) -> None:
     await stage.play(fire, fire, commit=False)
+    await fire(stage.two)
     assert len(await made(stage.observer)) == 1
     assert len(await rows(stage.observer, "select from fcs.fires")) == 1
+
+
+async def test_who_fires_takes_what_is_not_held(stage: Stage) -> None:
+    """Whoever holds the others may be frozen."""
+    await timetable.create(stage.observer, "after", HOURLY)
+    await stage.observer.execute("update fcs.schedules set next_fire_at = fcs.now()")
+
+    async def hold(db: Connection) -> object:
+        return await rows(db, "select from fcs.schedules where name = 'after' for no key update")
+
+    assert not (await stage.play(hold, fire)).waited
+    fires = await rows(stage.observer, "select schedule from fcs.fires")
+    assert [fire["schedule"] for fire in fires] == ["hourly"]
+    await fire(stage.two)
+    assert len(await made(stage.observer)) == 2
 
 
 async def test_without_its_tasks_no_schedule_moves_on(clean: Connection) -> None:
@@ -320,8 +337,9 @@ async def test_two_changes_at_once_lose_none(stage: Stage) -> None:
     assert (said.cron, said.tz) == ("@daily", "Asia/Tokyo")
 
 
-async def test_a_fire_that_was_overtaken_by_a_pause_makes_nothing(stage: Stage) -> None:
-    assert (await stage.play(pause, fire)).waited
+async def test_a_fire_beside_a_pause_makes_nothing(stage: Stage) -> None:
+    assert not (await stage.play(pause, fire)).waited
+    await fire(stage.two)
     assert await made(stage.observer) == []
     view = await timetable.find(stage.observer, "hourly")
     assert (view.paused_by, view.last_fire_at) == ("ann", None)
@@ -518,6 +536,25 @@ async def test_two_workers_that_start_at_once_agree_on_the_newest(stage: Stage) 
     outcome = await stage.play(lambda db: declare(db, 1), lambda db: declare(db, 2, DAILY))
     assert outcome.waited
     assert outcome.first.digest == outcome.second.digest == HOURLY.digest
+    assert await says(stage.observer) == (HOURLY.cron, 1)
+
+
+async def test_the_supervisor_waits_for_no_worker_that_declares(stage: Stage) -> None:
+    """Nor for who holds a schedule that is to follow; it tries again."""
+    await add_workers(stage.observer, 1, 2)
+    await declare(stage.observer, 1, HOURLY)
+    await freeze(stage.observer, NOON + 2 * HOUR)
+    await declare(stage.observer, 2, DAILY)
+    await leave(stage.observer, 2)
+    for hold in (
+        "lock table fcs.declarations in share row exclusive mode",
+        "select from fcs.schedules where name = 'report' for no key update",
+    ):
+        async with stage.one.transaction():
+            await stage.one.execute(hold.encode())
+            assert await firing.look_after(stage.two) == firing.HELD_PAUSE
+            assert await says(stage.observer) == (DAILY.cron, 0)
+    assert await firing.look_after(stage.two) == firing.LOOK_AFTER_INTERVAL
     assert await says(stage.observer) == (HOURLY.cron, 1)
 
 

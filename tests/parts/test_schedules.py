@@ -1,14 +1,17 @@
 """Schedules at work: declared by a worker, fired by a supervisor, made up for after a downtime."""
 
 import logging
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
 import pytest
 from tests.parts.stage import (
     CALM,
     DEAF,
+    come_round,
     connected,
     count,
+    hire_fake,
     reach,
     supervising,
     until,
@@ -16,7 +19,7 @@ from tests.parts.stage import (
 )
 
 from fcs import App, Status
-from fcs.database import schedules, timetable
+from fcs.database import schedules, timetable, workers
 from fcs.database.connect import Connection
 from fcs.domain.errors import FcsError
 from fcs.domain.schedule import CatchUp, Definition, ScheduleView, Source
@@ -49,6 +52,10 @@ async def fired(db: Connection, many: int) -> None:
         return len(await moments(db)) >= many
 
     await until(enough)
+
+
+async def has_fired(db: Connection, name: str) -> bool:
+    return bool(await count(db, "select count(*) from fcs.fires where schedule = %s", name))
 
 
 async def declared(db: Connection, name: str, live: int = 1) -> ScheduleView:
@@ -112,6 +119,45 @@ async def test_after_a_downtime_the_missed_fires_are_made_up_for(
         await fired(db, 5)
     assert [moment.hour for moment in await moments(db)] == [13, 14, 15, 16, 17]
     assert await count(db, "select count(*) from fcs.fires") == 5
+
+
+async def test_who_holds_a_schedule_keeps_the_supervisor_from_nothing_else(
+    database_url: str, db: Connection
+) -> None:
+    """Such as one that led before, and stands still in the middle of a transaction."""
+    await set_clock(db, "2026-01-01 12:00+00")
+    async with connected(database_url) as then:
+        for name in ("held", "free"):
+            await timetable.create(then, name, HOURLY)
+    await set_clock(db, "2026-01-01 13:00+00")
+    async with (
+        connected(database_url) as now,
+        connected(database_url) as other,
+        AsyncExitStack() as stack,
+    ):
+        async with other.transaction():
+            await other.execute("select from fcs.schedules where name = 'held' for no key update")
+            await stack.enter_async_context(supervising(database_url))
+            await until(lambda: has_fired(db, "free"))
+            await come_round(now)
+            assert not await has_fired(db, "held")
+        await until(lambda: has_fired(db, "held"))
+
+
+async def test_who_holds_the_declarations_keeps_the_supervisor_from_nothing_else(
+    database_url: str, db: Connection
+) -> None:
+    old, new = await hire_fake(db, ["report"]), await hire_fake(db, ["report"])
+    await timetable.declare(db, old.incarnation, {"report": HOURLY})
+    await timetable.declare(db, new.incarnation, {"report": EVERY_SECOND})
+    await workers.end_worker(db, new.incarnation, state="gone")
+    async with connected(database_url) as other, AsyncExitStack() as stack:
+        async with other.transaction():
+            await schedules.lock_declarations(other)
+            await stack.enter_async_context(supervising(database_url))
+            await come_round(db)
+            assert await follows(db, EVERY_SECOND.cron)
+        await until(lambda: follows(db, HOURLY.cron))
 
 
 async def test_a_worker_of_an_old_deploy_says_that_it_is_not_followed(

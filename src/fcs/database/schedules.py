@@ -102,9 +102,13 @@ async def list_schedules(
     return [_view(*row) for row in await cursor.fetchall()]
 
 
-async def due(db: Connection, *, limit: int) -> list[Due]:
-    """Schedules whose time has come: the earliest first, but last those that make up for all."""
-    cursor = await db.execute(_SQL["due"], {"limit": limit, "on_time": ON_TIME})
+async def hold_due(db: Connection, *, limit: int, only: str | None = None) -> list[Due]:
+    """Hold schedules whose time has come, in the caller's transaction, but for those held already.
+
+    The earliest come first, but last those that make up for all.
+    """
+    params = {"limit": limit, "only": only, "on_time": ON_TIME}
+    cursor = await db.execute(_SQL["hold_due"], params)
     return [
         Due(name, _definition(*said), next_fire_at, now)
         for name, *said, next_fire_at, now in await cursor.fetchall()
@@ -127,6 +131,11 @@ async def fire(db: Connection, firings: Sequence[Firing]) -> set[TaskId]:
 async def forget_fires(db: Connection, *, seconds: float) -> int:
     """Forget the fires of longer ago than `seconds`."""
     return (await db.execute(_SQL["forget_fires"], {"seconds": seconds})).rowcount
+
+
+async def limit_waits(db: Connection, *, seconds: float) -> None:
+    """Let each wait for a lock fail after so long, in the caller's transaction."""
+    await db.execute(_SQL["limit_waits"], {"milliseconds": round(seconds * 1_000)})
 
 
 async def lock_declarations(db: Connection) -> None:

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
+from psycopg.errors import LockNotAvailable
 
 from fcs.database import backlog, schedules, tasks
 from fcs.database.connect import Connection
@@ -20,6 +21,9 @@ from fcs.domain.ids import Incarnation, TaskId
 from fcs.domain.schedule import Definition, ScheduleView, Source, is_name, prevailing
 
 log = logging.getLogger(__name__)
+
+LOCK_PATIENCE = 0.2
+"""Seconds for which a supervisor waits for a lock: meanwhile it does nothing else."""
 
 
 async def find(db: Connection, name: str) -> ScheduleView:
@@ -121,13 +125,21 @@ async def declare(
         return await _settle(db)
 
 
-async def settle(db: Connection, *, forget_after: float) -> None:
-    """Let schedules follow what live workers declare, and forget what none has for long."""
-    async with db.transaction():
-        await schedules.lock_declarations(db)
-        await schedules.see_declarations(db)
-        await schedules.forget_declarations(db, seconds=forget_after)
-        await _settle(db)
+async def settle(db: Connection, *, forget_after: float) -> bool:
+    """Let schedules follow what live workers declare, and forget what none has for long.
+
+    `False`: nothing was done, for somebody holds what it takes.
+    """
+    try:
+        async with db.transaction():
+            await schedules.limit_waits(db, seconds=LOCK_PATIENCE)
+            await schedules.lock_declarations(db)
+            await schedules.see_declarations(db)
+            await schedules.forget_declarations(db, seconds=forget_after)
+            await _settle(db)
+    except LockNotAvailable:
+        return False
+    return True
 
 
 async def _settle(db: Connection) -> dict[str, Settled]:

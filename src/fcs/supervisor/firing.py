@@ -31,6 +31,11 @@ TASKS_MAX = 1_000
 """So many tasks are created in one transaction at the most, so that a leader never fires for as
 long as its lease: the term would end, and the next one begin with the same."""
 
+HELD_PAUSE = 1.0
+"""Seconds after which to try again what somebody else holds."""
+
+LOOK_AFTER_INTERVAL = 60.0
+
 FORGET_FIRES_AFTER = 7 * 86_400.0
 """Longer than any clock is ever set back by."""
 
@@ -44,16 +49,20 @@ async def fire_due(db: Connection, *, rng: Random) -> float | None:
     Returns after how many seconds to fire again, at once if that is not above zero; `None` when
     nothing waits.
     """
-    due = await schedules.due(db, limit=BATCH_MAX)
-    if due:
-        await _fire(db, await _prepare_step(db, due, rng))
-    return await schedules.until_next(db)
+    found = await _fire_step(db, rng)
+    wait = await schedules.until_next(db)
+    return HELD_PAUSE if wait is not None and wait <= 0 and not found else wait
 
 
-async def look_after(db: Connection) -> None:
-    """Let schedules follow the code of live workers, and forget what is long past."""
-    await timetable.settle(db, forget_after=FORGET_DECLARATIONS_AFTER)
+async def look_after(db: Connection) -> float:
+    """Let schedules follow the code of live workers, and forget what is long past.
+
+    Returns after how many seconds to do so again.
+    """
+    if not await timetable.settle(db, forget_after=FORGET_DECLARATIONS_AFTER):
+        return HELD_PAUSE
     await schedules.forget_fires(db, seconds=FORGET_FIRES_AFTER)
+    return LOOK_AFTER_INTERVAL
 
 
 class _Ready(NamedTuple):
@@ -62,6 +71,25 @@ class _Ready(NamedTuple):
     due: Due
     firing: Firing
     tasks: list[NewTask]
+
+
+async def _fire_step(db: Connection, rng: Random) -> bool:
+    """`False`: nothing is due but what somebody else holds."""
+    ready: list[_Ready] = []
+    try:
+        async with db.transaction():
+            due = await schedules.hold_due(db, limit=BATCH_MAX)
+            ready = await _prepare_step(db, due, rng)
+            wanted = await _create(db, ready)
+    except Exception as error:
+        if not ready or not is_refusal(error):
+            raise
+        # One of them makes a task that cannot be: let each answer for itself.
+        for one in ready:
+            await _fire_alone(db, one)
+        return True
+    _tell(ready, wanted)
+    return bool(due)
 
 
 async def _prepare_step(db: Connection, due: Sequence[Due], rng: Random) -> list[_Ready]:
@@ -92,26 +120,36 @@ def _prepare(due: Due, rng: Random, *, limit: int) -> _Ready:
     return _Ready(due, Firing(due.name, due.next_fire_at, next_fire_at, fires), new)
 
 
-async def _fire(db: Connection, ready: Sequence[_Ready]) -> None:
+async def _create(db: Connection, ready: Sequence[_Ready]) -> set[TaskId]:
+    if not ready:
+        return set()
+    wanted = await schedules.fire(db, [one.firing for one in ready])
+    new = [task for one in ready for task in one.tasks if task.id in wanted]
+    if new:
+        await tasks.create(db, new)
+    return wanted
+
+
+async def _fire_alone(db: Connection, one: _Ready) -> None:
     try:
-        await _create(db, ready)
+        async with db.transaction():
+            wanted = await _create(db, [one] if await _hold(db, one) else [])
     except Exception as error:
         if not is_refusal(error):
             raise
-        if len(ready) == 1:
-            await _set_aside(db, ready[0].due, error)
-            return
-        # One of them makes a task that cannot be: let each answer for itself.
-        for one in ready:
-            await _fire(db, [one])
+        async with db.transaction():
+            if await _hold(db, one):
+                await _set_aside(db, one.due, error)
+    else:
+        _tell([one], wanted)
 
 
-async def _create(db: Connection, ready: Sequence[_Ready]) -> None:
-    async with db.transaction():
-        wanted = await schedules.fire(db, [one.firing for one in ready])
-        new = [task for one in ready for task in one.tasks if task.id in wanted]
-        if new:
-            await tasks.create(db, new)
+async def _hold(db: Connection, one: _Ready) -> bool:
+    """Hold it once more: the transaction that was refused has let go of it."""
+    return bool(await schedules.hold_due(db, limit=1, only=one.due.name))
+
+
+def _tell(ready: Sequence[_Ready], wanted: set[TaskId]) -> None:
     for one in ready:
         if fired := [task.id for task in one.tasks if task.id in wanted]:
             log.info(

@@ -61,7 +61,6 @@ log = logging.getLogger(__name__)
 
 FORGET_INTERVAL = 60.0
 FORGET_MAX = 1_000
-SCHEDULES_INTERVAL = 60.0
 
 NEVER = float("inf")
 
@@ -286,8 +285,7 @@ class Session:
         if self._at() >= self._next_fire:
             await self._fire()
         if self._at() >= self._next_schedules:
-            self._next_schedules = self._at() + SCHEDULES_INTERVAL
-            await firing.look_after(self._db)
+            self._next_schedules = self._at() + await firing.look_after(self._db)
 
     async def _poll(self) -> None:
         """Find in the rows what hints would have told."""

@@ -165,9 +165,12 @@ left join lateral (
  order by name
     limit %(limit)s;
 
--- name: due
--- Schedules whose time has come, and what time it is. What has much to make up for comes last: it
--- may be long at it, and what is on time would be left out then.
+-- name: hold_due
+-- Schedules whose time has come, or of them the one `only`, and what time it is. They are held for
+-- the rest of the transaction.
+-- Who fires may be frozen while it holds some: another one must not wait for it, and fires the rest.
+-- What has much to make up for comes last: it may be long at it, and what is on time would be left
+-- out then.
   select name,
          cron,
          tz,
@@ -179,10 +182,12 @@ left join lateral (
          fcs.now() as now
     from fcs.schedules
    where next_fire_at <= fcs.now()
+     and (%(only)s::text is null or name = %(only)s)
 order by catch_up = 'all' and next_fire_at < fcs.now() - %(on_time)s::interval,
          next_fire_at,
          name
-   limit %(limit)s;
+   limit %(limit)s
+     for no key update skip locked;
 
 -- name: until_next
 -- For how many seconds no schedule is due; null when there is none.
@@ -240,6 +245,10 @@ on conflict (schedule, fire_at) do nothing
    delete from fcs.fires
     where fire_at < fcs.now() - make_interval(secs => %(seconds)s)
 returning task_id;
+
+-- name: limit_waits
+-- Wait for no lock longer than that, for the rest of the transaction.
+select set_config('lock_timeout', %(milliseconds)s::int::text, true);
 
 -- name: lock_declarations
 -- One at a time decides what the schedules of code say, for the rest of its transaction.
