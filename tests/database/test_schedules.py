@@ -280,6 +280,15 @@ async def test_a_changed_schedule_fires_next_by_its_new_rule(db: Connection) -> 
     assert await fire(db) == 21 * 3600
 
 
+async def test_a_change_of_its_task_leaves_open_what_is_due(db: Connection) -> None:
+    await timetable.create(db, "hourly", HOURLY)
+    await freeze(db, NOON + HOUR)
+    other = msgspec.structs.replace(HOURLY, ty="bar")
+    assert (await timetable.change(db, "hourly", lambda _: other)).next_fire_at == NOON + HOUR
+    await fire(db)
+    assert [task["ty"] for task in await made(db)] == ["bar"]
+
+
 async def test_a_paused_schedule_rests_and_goes_on_from_when_it_is_resumed(db: Connection) -> None:
     eager = msgspec.structs.replace(HOURLY, catch_up=CatchUp.ALL)
     await timetable.create(db, "hourly", eager)

@@ -50,7 +50,7 @@ async def create(db: Connection, name: str, definition: Definition) -> ScheduleV
 async def change(
     db: Connection, name: str, changed: Callable[[ScheduleView], Definition]
 ) -> ScheduleView:
-    """Let a schedule say something else. It fires next by its new rule, from now on.
+    """Let a schedule say something else. A new rule counts from now on.
 
     Raises `ScheduleNotFound`, or `DeclaredInCode`.
     """

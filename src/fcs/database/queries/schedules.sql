@@ -73,7 +73,12 @@ with durable as (select fcs.durably())
           args = %(args)s::jsonb,
           options = %(options)s::jsonb,
           catch_up = %(catch_up)s,
-          next_fire_at = case when paused_at is null then %(next_fire_at)s::timestamptz end,
+          -- With the same rule, what is due stays due.
+          next_fire_at = case
+              when paused_at is not null then null
+              when (cron, tz) = (%(cron)s, %(tz)s) then next_fire_at
+              else %(next_fire_at)s::timestamptz
+          end,
           updated_at = fcs.now()
      from durable
     where name = %(name)s
