@@ -5,6 +5,7 @@ one line and the last another one, so whether anything ran twice can be told wit
 """
 
 import asyncio
+import multiprocessing
 import os
 import re
 import subprocess
@@ -124,6 +125,17 @@ def follow(plan: str, attempt: int) -> int:
         case "snooze" if attempt <= 2:
             raise fcs.Snooze("100ms")
     return attempt
+
+
+@app.task
+def end_a_fork(serial: int) -> int | None:
+    """Fork a process and end it, as a pool of them does when it is left."""
+    with in_ledger(serial):
+        fork = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+        fork.start()
+        fork.terminate()
+        fork.join()
+        return fork.exitcode
 
 
 newer = App()

@@ -83,6 +83,21 @@ def test_whatever_child_is_killed_whenever_no_body_runs_twice_and_each_end_is_tr
         cluster.assert_promise_kept(slots=3)
 
 
+def test_a_signal_for_what_a_body_has_forked_is_not_heard_by_its_worker(
+    database_url: str, tmp_path: Path
+) -> None:
+    with Cluster(database_url, tmp_path) as cluster:
+        cluster.supervise()
+        worker = cluster.work("--drain-timeout", "1s")
+        cluster.create("end_a_fork", range(8))
+        cluster.wait_until_settled()
+
+        assert cluster.statuses() == dict.fromkeys(range(8), "succeeded")
+        results = cluster.rows("select distinct result::text from fcs.tasks")
+        assert results == [(str(-signal.SIGTERM),)]
+        assert "draining" not in worker.process.log()
+
+
 class Process(NamedTuple):
     pid: int
     parent: int
