@@ -1,6 +1,7 @@
 """A function's signature decides which arguments pass, when they are packed, checked and bound."""
 
 import enum
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -326,13 +327,42 @@ def test_functions_that_cannot_be_tasks_are_refused_at_once(
 def _returns_half() -> Half: ...  # type: ignore[empty-body]
 def _returns_pair() -> Pair: ...  # type: ignore[empty-body]
 def _returns_lost() -> Lost: ...  # type: ignore[empty-body]
+def _returns_unknown() -> "Fraction": ...  # type: ignore[empty-body]
+def _returns_list_of_unknown() -> "list[Fraction]": ...  # type: ignore[empty-body]
+def _returns_nope() -> "enum.nope": ...  # type: ignore[name-defined]
+def _returns_words() -> "what it found": ...  # type: ignore[valid-type]  # noqa: F722
 
 
-@pytest.mark.parametrize("function", [_returns_half, _returns_pair, _returns_lost])
+@pytest.mark.parametrize(
+    "function",
+    [
+        _returns_half,
+        _returns_pair,
+        _returns_lost,
+        _returns_unknown,
+        _returns_list_of_unknown,
+        _returns_nope,
+        _returns_words,
+    ],
+)
 def test_a_result_whose_type_is_not_known_at_run_time_is_read_as_plain_values(
     function: Callable[..., Any],
 ) -> None:
     assert TaskType(function).read_result('{"of":1}') == {"of": 1}
+
+
+def test_parameters_are_checked_also_where_the_result_is_not_known_at_run_time() -> None:
+    def total(price: Decimal, crop: "Crop") -> "Fraction": ...  # type: ignore[empty-body]
+
+    @functools.wraps(total)
+    def decorated(*args: Any, **kwargs: Any) -> Any:
+        return total(*args, **kwargs)
+
+    task_type = TaskType(decorated)
+    given = {"price": Decimal("1.5"), "crop": Crop(1)}
+    assert task_type.bind(task_type.pack(**given)) == given
+    with pytest.raises(InvalidArguments, match="crop"):
+        task_type.pack(price=Decimal("1.5"), crop=7)
 
 
 @pytest.mark.parametrize("name", ["", "1st", "a b", "a\n", "a\0", "ü", "x" * 201])

@@ -7,7 +7,7 @@ function's own default applies when it runs.
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, time
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, NoReturn, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -75,8 +75,8 @@ def record_of(
 
 def result_type(function: Callable[..., Any]) -> Any:
     """What a function says it returns; `Any` where it says nothing that JSON could be read as."""
-    found = get_type_hints(function, include_extras=True).get("return", Any)
     try:
+        found = get_type_hints(function, include_extras=True).get("return", Any)
         if all(models.is_model(cls) for cls in _custom_types(found)):
             msgspec.json.Decoder(found)
             return found
@@ -91,8 +91,13 @@ def summary(function: Callable[..., Any]) -> str:
 
 
 def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of the parameters. What is returned may be known to type checkers only."""
     try:
-        return get_type_hints(function, include_extras=True)
+        annotations = {k: hint for k, hint in function.__annotations__.items() if k != "return"}
+        # By `__wrapped__` names are looked up where the function is written.
+        parameters = SimpleNamespace(__annotations__=annotations, __wrapped__=function)
+        parameters.__type_params__ = getattr(function, "__type_params__", ())
+        return get_type_hints(parameters, include_extras=True)
     except _UNRESOLVED as error:
         raise InvalidTaskType(
             f"Task {name!r}: an annotation cannot be resolved: {error}.",
