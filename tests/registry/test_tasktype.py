@@ -59,6 +59,25 @@ class Lost:
     of: "enum.nope"  # type: ignore[name-defined]
 
 
+class Markup(str):
+    """As templates make it: each method, `__str__` too, gives a Markup again."""
+
+    __slots__ = ()
+
+    def __str__(self) -> "Markup":
+        return self
+
+
+class Metres(int):
+    def __int__(self) -> "Metres":
+        return self
+
+
+class Share(float):
+    def __float__(self) -> "Share":
+        return self
+
+
 class Model:
     """Looks to fcs as a model of pydantic does."""
 
@@ -145,6 +164,41 @@ def test_a_model_comes_back_as_a_model(resizing: TaskType) -> None:
     bound = resizing.bind(resizing.pack(PHOTO, model=Model(3)))
     assert isinstance(bound["model"], Model)
     assert bound["model"].n == 3
+
+
+SUBCLASSES: list[tuple[Any, Any]] = [
+    (Markup("<b>"), "<b>"),
+    (Metres(3), 3),
+    (Share(0.5), 0.5),
+    ([{"a": Markup("b")}], [{"a": "b"}]),
+    ({Metres(3): 1}, {"3": 1}),
+]
+
+
+@pytest.mark.parametrize(("value", "plain"), SUBCLASSES)
+def test_text_and_numbers_of_classes_of_their_own_travel_as_what_they_are(
+    value: Any, plain: Any
+) -> None:
+    task_type = TaskType(_anything)
+    assert task_type.bind(task_type.pack(value)) == {"value": plain}
+    assert msgspec.json.decode(task_type.write_result(value)) == plain
+
+
+def test_no_nan_hides_in_a_class_of_its_own(resizing: TaskType) -> None:
+    with pytest.raises(InvalidArguments, match="'extra' holds nan"):
+        resizing.pack(PHOTO, extra=[Share("nan")])
+
+
+def test_what_cannot_be_written_is_named_by_its_type(resizing: TaskType) -> None:
+    with pytest.raises(InvalidArguments) as refusal:
+        resizing.pack(PHOTO, extra=[range(3)])
+    assert str(refusal.value) == (
+        "Task type 'resize': argument 'extra' cannot be written as JSON:"
+        " there is no way to write `range`."
+    )
+    with pytest.raises(InvalidInput) as refused:
+        resizing.write_result(range(3))
+    assert str(refused.value) == ("it cannot be written as JSON: there is no way to write `range`")
 
 
 def test_exact_numbers_stay_exact(resizing: TaskType) -> None:

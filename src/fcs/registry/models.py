@@ -1,8 +1,15 @@
-"""Pydantic models as arguments, recognised by their methods: fcs itself does without pydantic."""
+"""What msgspec leaves to others: pydantic models, and subclasses of text and numbers.
+
+Models are recognised by their methods: fcs itself does without pydantic.
+"""
 
 from typing import Any
 
 import msgspec
+
+
+class NotJson(TypeError):
+    """A value cannot be written as JSON."""
 
 
 def is_model(cls: Any) -> bool:
@@ -18,10 +25,17 @@ def read(cls: type[Any], value: Any) -> Any:
 
 
 def write(value: Any) -> Any:
-    """Make a JSON value of a model (msgspec's `enc_hook`)."""
+    """Make a JSON value of a model, or of text or a number of a class of its own (`enc_hook`)."""
     if is_model(type(value)):
         return msgspec.json.decode(value.model_dump_json())
-    raise NotImplementedError(f"a {type(value).__qualname__} cannot be written as JSON")
+    # By the methods of the base: those of the subclass may give a subclass again.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    raise NotJson(f"there is no way to write `{type(value).__qualname__}`")
 
 
 def schema(cls: type[Any]) -> dict[str, Any]:

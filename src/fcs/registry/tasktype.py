@@ -166,7 +166,7 @@ class TaskType:
         try:
             text = _ENCODER.encode(result)
         except Exception as error:  # noqa: BLE001 - a value's own code may raise anything
-            raise InvalidInput(f"it cannot be written as JSON: {safe_text(error)}") from None
+            raise InvalidInput(f"it cannot be written as JSON: {_reason(error)}") from None
         if len(text) > RESULT_BYTES_MAX:
             raise PayloadTooLarge(
                 f"it has {len(text)} bytes as JSON, and {RESULT_BYTES_MAX} are the limit",
@@ -198,7 +198,7 @@ class TaskType:
             if parameter.default is not parameter.empty:
                 try:
                     shown[parameter.name] = msgspec.json.decode(_ENCODER.encode(parameter.default))
-                except (TypeError, ValueError, NotImplementedError):
+                except (TypeError, ValueError):
                     continue
         return shown
 
@@ -235,8 +235,8 @@ class TaskType:
             except Exception as error:  # noqa: BLE001 - the same
                 raise InvalidArguments(
                     f"Task type {self.name!r}: argument {name!r} cannot be written as JSON:"
-                    f" {safe_text(error)}.",
-                    problems=[Problem(pointer(name), safe_text(error))],
+                    f" {_reason(error)}.",
+                    problems=[Problem(pointer(name), _reason(error))],
                 ) from None
         raise InvalidArguments(f"Task type {self.name!r}: the arguments cannot be written as JSON.")
 
@@ -250,6 +250,10 @@ class TaskType:
 def read_json(text: str | None) -> Any:
     """A result as plain values, where the task's function is not known."""
     return None if text is None else msgspec.json.decode(text)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, models.NotJson) else safe_text(error)
 
 
 def _checked_name(function: Callable[..., Any], name: str | None) -> str:
