@@ -91,12 +91,23 @@ class Model:
             raise ValueError("n must be an integer")
         return cls(value["n"])
 
-    def model_dump_json(self) -> str:
+    def model_dump_json(self, *, by_alias: bool = False) -> str:
         return f'{{"n": {self.n}}}'
 
     @classmethod
     def model_json_schema(cls) -> dict[str, Any]:
         return {"type": "object", "properties": {"n": {"type": "integer"}}}
+
+
+class Aliased(Model):
+    """One whose field has an alias: it is read by that, and written by it when asked to."""
+
+    @classmethod
+    def model_validate_json(cls, text: bytes) -> "Aliased":
+        return cls(msgspec.json.decode(text)["N"])
+
+    def model_dump_json(self, *, by_alias: bool = False) -> str:
+        return f'{{"{"N" if by_alias else "n"}": {self.n}}}'
 
 
 async def resize(  # type: ignore[no-untyped-def]
@@ -164,6 +175,17 @@ def test_a_model_comes_back_as_a_model(resizing: TaskType) -> None:
     bound = resizing.bind(resizing.pack(PHOTO, model=Model(3)))
     assert isinstance(bound["model"], Model)
     assert bound["model"].n == 3
+
+
+def _aliased(model: Aliased) -> Aliased: ...  # type: ignore[empty-body]
+
+
+def test_a_model_is_written_by_the_names_that_it_is_read_by() -> None:
+    task_type = TaskType(_aliased)
+    packed = task_type.pack(Aliased(3))
+    assert packed == b'{"model":{"N":3}}'
+    assert task_type.bind(packed)["model"].n == 3
+    assert task_type.read_result(task_type.write_result(Aliased(4))).n == 4
 
 
 SUBCLASSES: list[tuple[Any, Any]] = [

@@ -27,7 +27,8 @@ def read(cls: type[Any], value: Any) -> Any:
 def write(value: Any) -> Any:
     """Make a JSON value of a model, or of text or a number of a class of its own (`enc_hook`)."""
     if is_model(type(value)):
-        return msgspec.json.decode(value.model_dump_json())
+        # By alias, as it is read and as its schema has it.
+        return msgspec.json.decode(value.model_dump_json(by_alias=True))
     # By the methods of the base: those of the subclass may give a subclass again.
     if isinstance(value, str):
         return str.__str__(value)
