@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from enum import IntEnum
 from typing import Any
 
 import psycopg
@@ -32,6 +33,10 @@ NOWHERE = "postgresql://127.0.0.1:1/nothing"
 TOMORROW = datetime(2999, 1, 1, 9, 30, 15, 123456, tzinfo=timezone(timedelta(hours=2)))
 
 Mail = Handler[..., None, None]
+
+
+class Urgency(IntEnum):
+    HIGH = 5
 
 
 @pytest.fixture
@@ -230,6 +235,58 @@ def test_an_option_that_makes_no_sense_is_named(
         unsent.using(**options)
     assert [problem.pointer for problem in raised.value.problems] == [place]
     assert raised.value.hint
+
+
+WRONG_TYPES: list[tuple[str, Any]] = [
+    ("scheduled_at", "2030-01-01T12:00:00Z"),
+    ("scheduled_at", date(2030, 1, 1)),
+    ("scheduled_at", 1_900_000_000),
+    ("scheduled_at", timedelta(hours=1)),
+    ("delay", datetime(2030, 1, 1, tzinfo=UTC)),
+    ("delay", [5]),
+    ("delay", True),
+    ("timeout", datetime(2030, 1, 1, tzinfo=UTC)),
+    ("queue", 3),
+    ("priority", "high"),
+    ("priority", 1.5),
+    ("priority", True),
+    ("max_attempts", "3"),
+    ("max_attempts", 2.5),
+    ("max_attempts", True),
+    ("on_interrupt", 5),
+    ("key", 17),
+    ("limit_key", 17),
+    ("after", 17),
+    ("after", [17]),
+    ("when_needs_fail", 5),
+]
+
+
+@pytest.mark.parametrize(("option", "value"), WRONG_TYPES)
+def test_an_option_of_the_wrong_type_is_named_with_what_was_given(
+    unsent: Mail, option: str, value: Any
+) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        unsent.using(**{option: value})
+    assert [problem.pointer for problem in raised.value.problems] == [f"/{option}"]
+    given = value[0] if option == "after" and isinstance(value, list) else value
+    assert repr(given) in str(raised.value) or f"'{given}'" in str(raised.value)
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_an_await_that_was_forgotten_is_recognised(unsent: Mail, is_alone: bool) -> None:
+    first = unsent.enqueue("ann")
+    with pytest.raises(InvalidInput, match="coroutine") as raised:
+        unsent.using(after=first if is_alone else [first])  # type: ignore[arg-type, list-item]
+    first.close()
+    assert "await it first" in raised.value.hint
+
+
+def test_whole_numbers_may_be_of_a_class_of_their_own(unsent: Mail) -> None:
+    new = unsent.using(priority=Urgency.HIGH, max_attempts=Urgency.HIGH).new("ann")
+    assert (type(new.priority), new.priority) == (int, 5)
+    assert (type(new.max_attempts), new.max_attempts) == (int, 5)
 
 
 def test_a_naive_time_is_refused_with_what_to_use_instead(unsent: Mail) -> None:

@@ -2,7 +2,8 @@
 
 import logging
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.parts.stage import (
@@ -203,6 +204,14 @@ async def noted(db: Connection, incarnation: object) -> bool:
         ({"args": None}, "`word`"),
         ({"priority": 1000}, "priority"),
         ({"name": "a b"}, "not the name of a schedule"),
+        ({"name": 17}, "17 is not the name of a schedule"),
+        ({"cron": 9}, "cron was given 9"),
+        ({"tz": 2}, "tz was given 2"),
+        ({"tz": UTC}, "tz was given datetime.timezone.utc"),
+        ({"catch_up": 5}, "no way to catch up"),
+        ({"args": [5]}, "args was given [5]"),
+        ({"priority": 1.5}, "priority was given 1.5"),
+        ({"timeout": datetime(2030, 1, 1, tzinfo=UTC)}, "timeout was given datetime"),
     ],
 )
 def test_a_schedule_that_makes_no_sense_is_refused_where_it_is_written(
@@ -218,6 +227,16 @@ def test_a_schedule_that_makes_no_sense_is_refused_where_it_is_written(
         app.schedule(**(usual | options))(say)  # type: ignore[arg-type]
     assert "Schedule of 'say'" in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_zone_may_be_given_as_such() -> None:
+    app = App()
+
+    @app.schedule("0 9 * * *", tz=ZoneInfo("Europe/Warsaw"))
+    @app.task
+    async def say() -> None: ...
+
+    assert app.registry.schedules["say"].tz == "Europe/Warsaw"
 
 
 def test_two_schedules_of_one_name_are_refused_and_of_two_names_are_not() -> None:

@@ -1,6 +1,7 @@
 """Where bodies of a type run, and what they may use there."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -59,6 +60,37 @@ def test_an_option_that_makes_no_sense_is_refused(
     with pytest.raises(InvalidTaskType) as refusal:
         TaskType(function, **options)
     assert hint in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("name", 5),
+        ("queue", 3),
+        ("queue", None),
+        ("priority", "high"),
+        ("priority", 1.5),
+        ("priority", True),
+        ("max_attempts", "3"),
+        ("max_attempts", 2.5),
+        ("backoff", 5),
+        ("backoff", Backoff(first="2s")),  # type: ignore[arg-type]
+        ("backoff", Backoff(cap=timedelta(hours=1))),  # type: ignore[arg-type]
+        ("timeout", datetime(2030, 1, 1, tzinfo=UTC)),
+        ("limit_by", ["customer"]),
+        ("isolation", 5),
+        ("memory_max", "512m"),
+        ("memory_max", 1.5e9),
+        ("cpu_max", datetime(2030, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_an_option_of_the_wrong_type_is_named_with_what_was_given(option: str, value: Any) -> None:
+    options: dict[str, Any] = {"isolation": "process", option: value}
+    with pytest.raises(InvalidTaskType) as refusal:
+        TaskType(plain, **options)
+    assert option == "name" or option in str(refusal.value)
+    assert repr(value) in str(refusal.value) or f"'{value}'" in str(refusal.value)
+    assert refusal.value.hint
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ class Retry(Exception):
 
     def __init__(self, message: str = "", *, delay: Duration | None = None) -> None:
         super().__init__(message)
-        self.delay = None if delay is None else seconds_of(delay)
+        self.delay = None if delay is None else seconds_of(delay, option="delay")
 
 
 class Snooze(Exception):
@@ -23,7 +23,7 @@ class Snooze(Exception):
 
     def __init__(self, delay: Duration, message: str = "") -> None:
         super().__init__(message)
-        self.delay = seconds_of(delay)
+        self.delay = seconds_of(delay, option="delay")
 
 
 class GiveUp(Exception):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, overload
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fcs.body import Context
 from fcs.client.handler import Handler
@@ -10,6 +11,7 @@ from fcs.client.store import Store
 from fcs.client.task import Task
 from fcs.domain.durations import Duration
 from fcs.domain.errors import InvalidInput
+from fcs.domain.given import require
 from fcs.domain.ids import TaskId
 from fcs.domain.schedule import DEFAULT_TZ, CatchUp, check_catch_up, defined
 from fcs.registry import InvalidTaskType, Registry, TaskOptions, TaskType
@@ -19,6 +21,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 H = TypeVar("H", bound=Handler[..., Any, Any])
+
+_ARGS = 'They go by name: args={"to": "ann@example.org"}.'
 
 
 class Decorator(Protocol):
@@ -122,7 +126,7 @@ class App:
         self,
         cron: str,
         *,
-        tz: str = DEFAULT_TZ,
+        tz: str | ZoneInfo = DEFAULT_TZ,
         name: str | None = None,
         args: Mapping[str, Any] | None = None,
         catch_up: str = CatchUp.SKIP,
@@ -158,7 +162,9 @@ class App:
                     on_interrupt=on_interrupt,
                     limit_key=limit_key,
                 )
-                definition = defined(cron, tz, check_catch_up(catch_up), own.draft(args or {}))
+                require("args", args or {}, Mapping, wanted="a dict", hint=_ARGS)
+                zone = (tz.key or str(tz)) if isinstance(tz, ZoneInfo) else tz
+                definition = defined(cron, zone, check_catch_up(catch_up), own.draft(args or {}))
                 self.registry.add_schedule(name or handler.task_type.name, definition)
             except InvalidInput as error:
                 raise InvalidTaskType(

@@ -1,7 +1,7 @@
 """A handler: the function of a task type, and the ways to create tasks of it."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
@@ -17,6 +17,7 @@ from fcs.database.carrier import Carrier, SyncCarrier
 from fcs.database.creation import Created
 from fcs.domain.durations import Duration, seconds_of
 from fcs.domain.errors import InvalidInput
+from fcs.domain.given import misfit, require
 from fcs.domain.ids import TaskId
 from fcs.domain.keys import check_key
 from fcs.domain.moments import checked_moment
@@ -38,6 +39,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 V = TypeVar("V")
 W = TypeVar("W")
+
+_FORGOTTEN = "In an async function await it first: after=[await first.enqueue()]."
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ class Handler(Generic[P, R, T]):
         changes: dict[str, Any] = {k: value for k, value in checked.items() if value is not None}
         if scheduled_at is not None or delay is not None:
             changes["scheduled_at"] = _checked(checked_moment, scheduled_at)
-            changes["delay"] = None if delay is None else seconds_of(delay)
+            changes["delay"] = None if delay is None else seconds_of(delay, option="delay")
         options = replace(self._options, **changes)
         return Handler(self._function, self.task_type, self.app, options)
 
@@ -265,7 +268,19 @@ def _checked_needs(after: Iterable[Task[Any] | UUID | str]) -> tuple[TaskId, ...
         raise InvalidInput(
             "after is one task, not a list of them", hint="Write after=[task] for a single one."
         )
-    return check_needs(need.id if isinstance(need, Task) else need for need in after)
+    _require_awaited(after)
+    require("after", after, Iterable, wanted="a list of tasks", hint="Write after=[task].")
+    return check_needs(map(_id_of, after))
+
+
+def _id_of(need: Task[Any] | UUID | str) -> UUID | str:
+    _require_awaited(need)
+    return need.id if isinstance(need, Task) else need
+
+
+def _require_awaited(given: object) -> None:
+    if isinstance(given, Awaitable):
+        raise misfit("after", given, wanted="a task yet", hint=_FORGOTTEN)
 
 
 def _checked(check: Callable[[V], W], value: V | None) -> W | None:

@@ -22,6 +22,7 @@ from cronsim import CronSim, CronSimError
 from cronsim.cronsim import SYMBOLIC_DAYS, SYMBOLIC_MONTHS, Field
 
 from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.given import require
 
 LENGTH_MAX: Final = 200
 
@@ -60,6 +61,8 @@ _WORDS: Final = {
     Field.DOW: [day.lower() for day in SYMBOLIC_DAYS],
 }
 _EVERY: Final = re.compile(r"At ((?:[\d:, ]|and)+) (?:(every day)|on Monday through Friday)")
+
+_ZONES: Final = "Zones have names like Europe/Warsaw, America/New_York and UTC."
 
 
 class Rule:
@@ -171,6 +174,7 @@ def _expanded(cron: str) -> str:
 
 def _checked(cron: str) -> str:
     """The expression, its fields one blank apart."""
+    require("cron", cron, str, wanted="text", hint='Write it as "0 9 * * mon-fri".')
     if len(cron) > LENGTH_MAX:
         raise _invalid("/cron", "the expression is too long", f"At most {LENGTH_MAX} characters.")
     cron = " ".join(cron.split())
@@ -228,6 +232,7 @@ def _near_word(field: Field, text: str) -> str:
 
 
 def _zone(tz: str) -> ZoneInfo:
+    require("tz", tz, str, wanted="the name of a zone", hint=_ZONES)
     if tz in _zones():
         return ZoneInfo(tz)
     places = {name.rpartition("/")[2].lower(): name for name in sorted(_zones())}
@@ -239,7 +244,7 @@ def _zone(tz: str) -> ZoneInfo:
     raise _invalid(
         "/tz",
         f"{tz[:100]!r} is no time zone",
-        near or "Zones have names like Europe/Warsaw, America/New_York and UTC.",
+        near or _ZONES,
     )
 
 

@@ -10,9 +10,12 @@ from typing import Any, Final
 from msgspec import structs
 
 from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.given import require
 from fcs.domain.task import NewTask
 
 LENGTH_MAX: Final = 255
+
+_HINT: Final = f"Choose 1 to {LENGTH_MAX} printable characters, such as order-17."
 
 # What is as usual is left out, so that an option which some later fcs adds changes nothing.
 _USUAL = [(field.name, field.default) for field in structs.fields(NewTask) if not field.required]
@@ -20,12 +23,13 @@ _USUAL = [(field.name, field.default) for field in structs.fields(NewTask) if no
 
 def check_key(key: str) -> str:
     """Return an idempotency key, or raise `InvalidInput`."""
+    require("key", key, str, wanted="text", hint=_HINT)
     if 1 <= len(key) <= LENGTH_MAX and key.isprintable():
         return key
     message = f"{key[:50]!r} cannot be an idempotency key"
     raise InvalidInput(
         f"{message[0].upper()}{message[1:]}.",
-        hint=f"Choose 1 to {LENGTH_MAX} printable characters, such as order-17.",
+        hint=_HINT,
         problems=[Problem("/key", message)],
     )
 

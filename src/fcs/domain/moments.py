@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.given import require
 
 # Postgres and Python both know what lies between; each knows some years that the other does not.
 MOMENT_MIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -15,6 +16,14 @@ def checked_moment(moment: datetime) -> datetime:
 
     In UTC, because Postgres takes offsets of less than 16 hours only.
     """
+    require(
+        "scheduled_at",
+        moment,
+        datetime,
+        wanted="a datetime",
+        hint="Use an aware datetime, as datetime.now(UTC) + timedelta(hours=1); for a stretch of"
+        " time there is delay.",
+    )
     if moment.utcoffset() is None:
         raise _invalid(
             f"scheduled_at {moment.isoformat()} has no time zone",

@@ -17,6 +17,7 @@ import msgspec
 
 from fcs.domain.cron import Rule
 from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.given import shown
 from fcs.domain.ids import TaskId
 from fcs.domain.task import NewTask
 
@@ -115,7 +116,7 @@ def check_name(name: str) -> str:
     """Return the name of a schedule, or raise `InvalidInput`."""
     if is_name(name) and name not in _RESERVED:
         return name
-    message = f"{name[:200]!r} is not the name of a schedule"
+    message = f"{shown(name)} is not the name of a schedule"
     raise InvalidInput(
         f"{message[0].upper()}{message[1:]}.",
         hint=f"{name!r} has a meaning of its own; choose another name."
@@ -126,9 +127,9 @@ def check_name(name: str) -> str:
     )
 
 
-def is_name(name: str) -> bool:
+def is_name(name: object) -> bool:
     """Whether a schedule might have that name."""
-    return _NAME.fullmatch(name) is not None
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def check_catch_up(word: str) -> CatchUp:

@@ -5,13 +5,20 @@ from enum import StrEnum
 from math import inf
 from typing import Final, TypedDict
 
+from msgspec.structs import astuple
+
 from fcs.domain.durations import SECONDS_MAX, Duration, seconds_of
 from fcs.domain.errors import InvalidInput, Problem
+from fcs.domain.given import misfit, require, whole_number
 from fcs.domain.outcome import ATTEMPTS_MAX, Backoff
 from fcs.domain.task import OnInterrupt
 from fcs.registry.problems import near_match
 
 TIMEOUT_MIN: Final = 0.001
+
+_ATTEMPTS: Final = f"Choose 1 (run at most once) to {ATTEMPTS_MAX}."
+_MEMORY: Final = "It is in bytes: 512 * 1024 * 1024 are 512 MiB."
+_BACKOFF: Final = "Write backoff=fcs.Backoff(first=2, cap=600); its times are in seconds."
 
 ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -70,12 +77,13 @@ def check_names(options: Collection[str]) -> None:
 
 def check_attempts(attempts: int) -> int:
     """Return a number of attempts, or raise `InvalidInput`."""
+    attempts = whole_number("max_attempts", attempts, hint=_ATTEMPTS)
     if 1 <= attempts <= ATTEMPTS_MAX:
         return attempts
     raise _invalid(
         "/max_attempts",
         f"the number of attempts {str(attempts)[:20]} is out of range",
-        f"Choose 1 (run at most once) to {ATTEMPTS_MAX}.",
+        _ATTEMPTS,
     )
 
 
@@ -83,7 +91,7 @@ def check_timeout(timeout: Duration | None) -> float | None:
     """Return a timeout in seconds, or raise `InvalidInput`."""
     if timeout is None:
         return None
-    seconds = seconds_of(timeout)
+    seconds = seconds_of(timeout, option="timeout")
     if seconds >= TIMEOUT_MIN:
         return seconds
     raise _invalid(
@@ -123,9 +131,10 @@ def check_memory(memory_max: int | None, isolation: Isolation) -> int | None:
     if memory_max is None:
         return None
     _require_a_process("memory_max", isolation)
+    memory_max = whole_number("memory_max", memory_max, hint=_MEMORY)
     if memory_max > 0:
         return memory_max
-    raise _invalid("/memory_max", "a memory_max must be more than nothing", "It is in bytes.")
+    raise _invalid("/memory_max", "a memory_max must be more than nothing", _MEMORY)
 
 
 def check_cpu(cpu_max: Duration | None, isolation: Isolation) -> float | None:
@@ -133,7 +142,7 @@ def check_cpu(cpu_max: Duration | None, isolation: Isolation) -> float | None:
     if cpu_max is None:
         return None
     _require_a_process("cpu_max", isolation)
-    seconds = seconds_of(cpu_max)
+    seconds = seconds_of(cpu_max, option="cpu_max")
     if seconds > 0:
         return seconds
     raise _invalid(
@@ -152,6 +161,9 @@ def _require_a_process(option: str, isolation: Isolation) -> None:
 
 def check_backoff(backoff: Backoff) -> Backoff:
     """Return a backoff, or raise `InvalidInput`."""
+    require("backoff", backoff, Backoff, wanted="a Backoff", hint=_BACKOFF)
+    if not all(isinstance(part, int | float) for part in astuple(backoff)):
+        raise misfit("backoff", backoff, wanted="made of numbers", hint=_BACKOFF)
     if 0 <= backoff.first < inf and 1 <= backoff.factor < inf and 0 <= backoff.cap <= SECONDS_MAX:
         return backoff
     raise _invalid(

@@ -10,6 +10,7 @@ from msgspec import UNSET, structs
 
 from fcs.domain import json
 from fcs.domain.errors import InvalidArguments, InvalidInput, PayloadTooLarge, Problem
+from fcs.domain.given import require, shown
 from fcs.domain.json import pointer
 from fcs.domain.outcome import USUAL_BACKOFF
 from fcs.domain.task import DEFAULT_QUEUE
@@ -40,6 +41,8 @@ from fcs.registry.signature import (
 )
 
 _ENCODER = msgspec.json.Encoder(enc_hook=models.write)
+
+_LIMIT_BY: Final = "It names the parameter to tell apart by."
 
 RESULT_BYTES_MAX: Final = 64 * 1024
 
@@ -85,6 +88,7 @@ class TaskType:
     def _take(self, options: TaskOptions) -> None:
         check_names(options)
         self.queue = check_queue(options.get("queue", DEFAULT_QUEUE))
+        require("limit_by", options.get("limit_by") or "", str, wanted="text", hint=_LIMIT_BY)
         self.priority = check_priority(options.get("priority", 0))
         self.max_attempts = check_attempts(options.get("max_attempts", 1))
         self.backoff = check_backoff(options.get("backoff", USUAL_BACKOFF))
@@ -99,8 +103,8 @@ class TaskType:
         if limit_by is None or limit_by in self._fields:
             return limit_by
         raise InvalidTaskType(
-            f"Task {self.name!r}: limit_by names {limit_by[:200]!r}, which is no parameter of it.",
-            hint=near_match(limit_by, self._fields) or "It names the parameter to tell apart by.",
+            f"Task {self.name!r}: limit_by names {shown(limit_by)}, which is no parameter of it.",
+            hint=near_match(limit_by, self._fields) or _LIMIT_BY,
         )
 
     @property
@@ -267,7 +271,7 @@ def _checked_name(function: Callable[..., Any], name: str | None) -> str:
     name = function.__name__ if name is None else name
     if not is_type_name(name):
         raise InvalidTaskType(
-            f"{name[:200]!r} is not the name of a task type.",
+            f"{shown(name)} is not the name of a task type.",
             hint="Start with a letter; go on with letters, digits, dots, dashes and underscores;"
             " at most 200 characters. `name=` gives another name than the function's.",
         )
@@ -279,7 +283,7 @@ def _checked_exceptions(named: ErrorTypes) -> ErrorTypes:
     kinds: tuple[object, ...] = named if isinstance(named, tuple) else (named,)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            message = f"{safe_text(repr(kind))[:200]} is no exception to give up on"
+            message = f"{shown(kind)} is no exception to give up on"
             raise InvalidInput(
                 f"{message}.",
                 hint="Name the class of one, or a tuple: give_up_on=(KeyError, ValueError).",
