@@ -8,8 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import date
 
-from fcs import App
-from fcs.domain.errors import InvalidArguments, TaskFailed
+from fcs import App, InvalidArguments, TaskFailed
 
 app = App()
 

@@ -81,3 +81,26 @@ def test_a_public_name_is_there_and_no_other() -> None:
         assert getattr(getattr(fcs, name), "__name__", name) == name
     with pytest.raises(AttributeError, match="'fcs' has no attribute 'Client'"):
         _ = fcs.Client
+
+
+def test_public_names_are_shown_before_they_are_loaded() -> None:
+    said = loaded_by("import fcs; assert {*fcs.__all__, '__version__'} <= {*dir(fcs)}")
+    assert {name for name in said if name.startswith("fcs.")} == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DatabaseUnavailable",
+        "InDoubt",
+        "InvalidArguments",
+        "InvalidInput",
+        "InvalidTaskType",
+        "PayloadTooLarge",
+        "TaskNotFound",
+        "WrongStatus",
+    ],
+)
+def test_an_error_that_users_catch_is_public(name: str) -> None:
+    assert name in fcs.__all__
+    assert issubclass(getattr(fcs, name), fcs.FcsError)
