@@ -441,6 +441,29 @@ def test_parameters_are_checked_also_where_the_result_is_not_known_at_run_time()
         task_type.pack(price=Decimal("1.5"), crop=7)
 
 
+class Shop:
+    def open(self, day: str) -> None: ...
+
+    @classmethod
+    def close(cls, day: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "first"), [(Shop.open, "self"), (Shop.__dict__["close"].__func__, "cls")]
+)
+def test_a_function_of_a_class_is_refused_with_what_to_do(
+    function: Callable[..., Any], first: str
+) -> None:
+    with pytest.raises(InvalidTaskType, match=f"takes {first!r}") as refusal:
+        TaskType(function)
+    assert "out of its class" in refusal.value.hint
+    assert "fcs.Context" in refusal.value.hint
+
+
+def test_a_method_that_is_bound_has_its_object_already() -> None:
+    assert TaskType(Shop().open).pack("monday") == b'{"day":"monday"}'
+
+
 @pytest.mark.parametrize("name", ["", "1st", "a b", "a\n", "a\0", "ü", "x" * 201])
 def test_odd_names_are_refused(name: str) -> None:
     with pytest.raises(InvalidTaskType):

@@ -107,6 +107,13 @@ def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
 
 def _field(name: str, parameter: inspect.Parameter, hint: Any) -> tuple[Any, ...]:
     _require_name(name, parameter)
+    if parameter.name in ("self", "cls") and parameter.annotation is parameter.empty:
+        raise InvalidTaskType(
+            f"Task {name!r} takes {parameter.name!r}, as a function of a class does; a worker has"
+            " no object to call it on.",
+            hint="Write the function out of its class. If it is to know of its run, let it take"
+            " `context: fcs.Context`.",
+        )
     if parameter.name == DISCRIMINATOR:
         _refuse(name, parameter, "that name tells the type of the task on the wire")
 
