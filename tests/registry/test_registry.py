@@ -66,6 +66,14 @@ def test_one_file_imported_twice_is_recognised() -> None:
     assert "imported twice" in refusal.value.hint
 
 
+def test_a_cell_of_a_notebook_that_is_run_twice_is_recognised(registry: Registry) -> None:
+    held = registry.get("send_mail")
+    with pytest.raises(InvalidTaskType) as refusal:
+        registry.add(TaskType(_as_imported_under(__name__, send_mail)))
+    assert str(refusal.value) == f"Task type 'send_mail' was declared twice, in {held.place}."
+    assert "notebook" in refusal.value.hint
+
+
 def _as_imported_under(module: str, function: Callable[..., Any]) -> Callable[..., Any]:
     twin = types.FunctionType(function.__code__, function.__globals__, function.__name__)
     twin.__module__ = module

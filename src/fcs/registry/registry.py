@@ -33,11 +33,7 @@ class Registry:
     def add(self, task_type: TaskType) -> TaskType:
         held = self._types.setdefault(task_type.name, task_type)
         if held is not task_type:
-            raise InvalidTaskType(
-                f"Two functions want to be task type {task_type.name!r}: one in {held.place},"
-                f" one in {task_type.place}.",
-                hint=_rename_hint(held, task_type),
-            )
+            raise _taken(held, task_type)
         return task_type
 
     def add_schedule(self, name: str, definition: Definition) -> None:
@@ -115,6 +111,19 @@ def _known(names: list[str]) -> str:
         return "No types are known: was the application loaded (--app module:app)?"
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return f"Known types: {', '.join(names[:_NAMES_SHOWN])}{more}."
+
+
+def _taken(held: TaskType, other: TaskType) -> InvalidTaskType:
+    if held.place == other.place:
+        return InvalidTaskType(
+            f"Task type {held.name!r} was declared twice, in {held.place}.",
+            hint="That code ran twice, as a cell of a notebook may: make the App anew first.",
+        )
+    return InvalidTaskType(
+        f"Two functions want to be task type {held.name!r}: one in {held.place},"
+        f" one in {other.place}.",
+        hint=_rename_hint(held, other),
+    )
 
 
 def _rename_hint(held: TaskType, other: TaskType) -> str:
