@@ -8,7 +8,7 @@ from fcs.database.mail import UNDISTURBED
 from fcs.domain.clock import DatabaseClock
 from fcs.domain.facts import LaneLookedAt, LanesListed, Overdue, Waiting, WorkerReported
 from fcs.domain.pace import AWAKE_SHARE, pause_after
-from fcs.domain.rest import LIST_INTERVAL, LOOK_MAX, NAP, OVERLAP, OVERLAP_LAST
+from fcs.domain.rest import LATE_INTERVAL, LIST_INTERVAL, LOOK_MAX, NAP, OVERLAP, OVERLAP_LATE
 from fcs.domain.share import STEAL_AFTER, Share
 from fcs.domain.supervisor import Plan, Supervisor
 from fcs.supervisor.listing import LANES_MAX
@@ -59,7 +59,7 @@ class Lookout:
     ) -> None:
         self._server, self._node = server, node
         self._supervisor, self._clock = supervisor, clock
-        self._next_look = self._next_list = node.at()
+        self._next_look = self._next_late = self._next_list = node.at()
         self._seen_until: datetime | None = None
 
     async def look_around(self, db: Session) -> None:
@@ -67,13 +67,16 @@ class Lookout:
         if (began := at()) >= self._next_list:
             await self._list(db)
             self._next_list = self._after(began, LIST_INTERVAL)
-        if (began := at()) >= self._next_look:
+        if (began := at()) >= self._next_late:
+            await self._look(db, OVERLAP_LATE)
+            self._next_late = self._after(began, LATE_INTERVAL)
+        elif began >= self._next_look:
             await self._look(db, OVERLAP)
             self._next_look = self._after(began, NAP)
 
     async def look_back(self, db: Session) -> None:
         await self._list(db)
-        await self._look(db, OVERLAP_LAST)
+        await self._look(db, OVERLAP_LATE)
 
     def was_rung(self) -> None:
         self._seen_until = self._clock.now(self._node.at())

@@ -7,6 +7,7 @@ where it is, and the test with it.
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -30,7 +31,7 @@ from fcs.client.handler import Handler
 from fcs.client.ids import new_task_id
 from fcs.database import sleep, tasks
 from fcs.database.connect import Connection
-from fcs.domain.rest import OVERLAP_LAST
+from fcs.domain.rest import OVERLAP_LATE
 from fcs.domain.task import NewTask
 
 Noop = Handler[[], Coroutine[Any, Any, None], None]
@@ -215,6 +216,29 @@ async def test_who_lost_the_lock_in_his_sleep_begins_anew(
         await asleep(db)
 
 
+@sleeping
+async def test_what_took_long_to_commit_is_found_though_it_never_falls_asleep(
+    noop: Noop, database_url: str, db: Connection
+) -> None:
+    """Those who create one after the other keep it awake, and each of their commits is slow."""
+    fake = await hire_fake(db, ["noop"])
+
+    async def both() -> bool:
+        return len(await fake.held()) == 2
+
+    async with connected(database_url) as busy, busy.transaction():
+        await busy.execute("select fcs.must_ring()")
+        async with supervising(database_url, DEAF):
+            await create_one(db, "noop")
+            await until(fake.held)
+            # Older than an ordinary look reaches back, and seen only now.
+            await db.execute(
+                "insert into fcs.tasks (id, ty, due_at) values (%s, 'noop', fcs.now() - %s)",
+                [new_task_id(), timedelta(seconds=OVERLAP_LATE / 2)],
+            )
+            await until(both)
+
+
 async def test_what_was_created_in_a_long_round_is_found_after_it(
     noop: Noop, database_url: str, db: Connection
 ) -> None:
@@ -228,7 +252,7 @@ async def test_what_was_created_in_a_long_round_is_found_after_it(
             await blocked(db)
             await create_one(db, "noop")
             # Longer than the last look before a sleep reaches back.
-            await asyncio.sleep(OVERLAP_LAST + 0.2)
+            await asyncio.sleep(OVERLAP_LATE + 0.2)
 
         async def both() -> bool:
             return len(await fake.held()) == 2

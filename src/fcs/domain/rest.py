@@ -26,8 +26,13 @@ rarely than that, are handed out asleep, which is quicker."""
 OVERLAP = 0.05
 """Seconds by which a look reaches back: so late may somebody's news be committed."""
 
-OVERLAP_LAST = 1.0
-"""The same for the last look before a sleep. News that took longer is found by a rescan."""
+OVERLAP_LATE = 1.0
+"""The same for a look at what came late: now and then while awake, and the last one before a sleep.
+News that took longer is found by a rescan."""
+
+LATE_INTERVAL = 0.25
+"""Seconds between two looks at what came late. Where every commit is slow they find all there is,
+and those who create keep the supervisor from ever looking a last time before a sleep."""
 
 LIST_INTERVAL = 0.1
 """Seconds between two looks for lanes that are not known yet; the head of a lane may be long dead

@@ -8,7 +8,7 @@ from fcs.database.connect import Connection
 from fcs.domain.clock import DatabaseClock
 from fcs.domain.facts import LaneLookedAt, LanesListed
 from fcs.domain.pace import AWAKE_SHARE, pause_after
-from fcs.domain.rest import LIST_INTERVAL, LOOK_MAX, NAP, OVERLAP, OVERLAP_LAST
+from fcs.domain.rest import LATE_INTERVAL, LIST_INTERVAL, LOOK_MAX, NAP, OVERLAP, OVERLAP_LATE
 from fcs.domain.supervisor import Supervisor
 from fcs.supervisor.listing import Listing
 
@@ -24,7 +24,7 @@ class Lookout:
     ) -> None:
         self._supervisor, self._clock, self._at = supervisor, clock, at
         self._listing = Listing()
-        self._next_look = self._next_list = at()
+        self._next_look = self._next_late = self._next_list = at()
         self._seen_until: datetime | None = None
 
     async def look_around(self, db: Connection) -> None:
@@ -32,14 +32,17 @@ class Lookout:
         if (began := self._at()) >= self._next_list:
             await self._list(db)
             self._next_list = self._after(began, LIST_INTERVAL)
-        if (began := self._at()) >= self._next_look:
+        if (began := self._at()) >= self._next_late:
+            await self._look(db, OVERLAP_LATE)
+            self._next_late = self._after(began, LATE_INTERVAL)
+        elif began >= self._next_look:
             await self._look(db, OVERLAP)
             self._next_look = self._after(began, NAP)
 
     async def look_back(self, db: Connection) -> None:
         """See also what took its time to commit."""
         await self._list(db)
-        await self._look(db, OVERLAP_LAST)
+        await self._look(db, OVERLAP_LATE)
 
     def was_rung(self) -> None:
         """Up to now, whoever had news has rung."""
