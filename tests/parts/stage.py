@@ -329,6 +329,24 @@ async def count(db: Connection, query: LiteralString, *values: Any) -> int:
     return int(row[0])
 
 
+ASLEEP = """
+    select count(*)
+      from pg_locks
+     where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
+       and database = (select oid from pg_database where datname = current_database())
+       and (classid::bigint << 32) + objid::bigint = 7162537461882901870
+"""
+
+
+async def asleep(db: Connection) -> None:
+    """Wait until a supervisor sleeps: who has news rings from then on."""
+
+    async def sleeps() -> bool:
+        return await count(db, ASLEEP) == 1
+
+    await until(sleeps)
+
+
 async def end_sessions(db: Connection, name: str) -> int:
     """End the sessions of that name, and those that anybody may have; return how many there were.
 

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from contextlib import nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,7 +13,9 @@ from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
     DEAF,
     Fake,
+    asleep,
     beating,
+    connected,
     count,
     hire_fake,
     reach,
@@ -159,6 +162,52 @@ async def test_a_task_is_taken_up_by_the_one_to_whom_it_falls(
             await noop.enqueue()
             await succeeded(db, number)
         assert await count(db, "select count(distinct worker_id) from fcs.tasks") == 3
+
+
+@asynccontextmanager
+async def creating(url: str) -> AsyncIterator[None]:
+    """Until the block ends two create all the time, each before the other's commit."""
+
+    async def create(own: Connection) -> None:
+        await own.execute("begin")
+        await own.execute("select fcs.must_ring()")
+
+    async def take_turns(one: Connection, other: Connection) -> None:
+        while True:
+            await create(other)
+            await one.execute("commit")
+            one, other = other, one
+
+    async with connected(url) as one, connected(url) as other:
+        await create(one)
+        turns = asyncio.create_task(take_turns(one, other))
+        try:
+            yield
+        finally:
+            turns.cancel()
+            with suppress(asyncio.CancelledError):
+                await turns
+
+
+@hearing
+@pytest.mark.direct
+async def test_a_create_rings_though_others_create_all_the_time(
+    app: App, database_url: str, db: Connection
+) -> None:
+    """They began before anybody was there to be rung, and leave no gap to fall asleep in."""
+
+    @app.task
+    async def noop() -> None: ...
+
+    await switch(db, "hash")
+    async with (
+        creating(database_url),
+        crew(database_url, app, 3, structs.replace(DEAF, survey_interval=0.1)),
+    ):
+        await asleep(db)
+        for number in range(1, 11):
+            await noop.enqueue()
+            await succeeded(db, number)
 
 
 @hearing

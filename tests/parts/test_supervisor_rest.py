@@ -15,8 +15,10 @@ import pytest
 from msgspec import structs
 from tests.parts.proxy import Kind, proxied
 from tests.parts.stage import (
+    ASLEEP,
     CALM,
     DEAF,
+    asleep,
     connected,
     count,
     end_sessions,
@@ -39,14 +41,6 @@ Noop = Handler[[], Coroutine[Any, Any, None], None]
 sleeping = pytest.mark.direct
 """Whoever polls never sleeps: a sleeper holds a lock of its session, and waits to hear."""
 
-ASLEEP = """
-    select count(*)
-      from pg_locks
-     where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
-       and database = (select oid from pg_database where datname = current_database())
-       and (classid::bigint << 32) + objid::bigint = 7162537461882901870
-"""
-
 
 @pytest.fixture
 def noop(app: App) -> Noop:
@@ -62,13 +56,6 @@ async def succeeded(db: Connection, number: int) -> None:
         return await count(db, query) == number
 
     await until(all_of_them)
-
-
-async def asleep(db: Connection) -> None:
-    async def sleeps() -> bool:
-        return await count(db, ASLEEP) == 1
-
-    await until(sleeps)
 
 
 async def create_one(db: Connection, ty: str) -> None:

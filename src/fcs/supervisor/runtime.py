@@ -206,7 +206,8 @@ class Session:
                 self._rest.is_asleep = False
 
     async def _fall_asleep(self, bed: Connection) -> None:
-        if not await sleep.fall_asleep(bed):
+        fall_asleep = self._sharing.fall_asleep if self._sharing else sleep.fall_asleep
+        if not await fall_asleep(bed):
             self._rest.could_not_fall_asleep()
             return
         self._rest.is_asleep = True
@@ -326,9 +327,8 @@ class Session:
         self._supervisor.follow(seen.strategy)
         self._supervisor.learn(WorkersSurveyed(rows), at=asked_at)
         self._note_changes({row.incarnation: row.id for row in rows})
-        is_alone = self._office.share is None
-        await self._reports.ask(self._db, self._known if self._bed and is_alone else ())
-        if self._bed and not is_alone and not self._rest.is_asleep:
+        await self._reports.ask(self._db, () if self._sharing or not self._bed else self._known)
+        if self._bed and self._sharing and not self._rest.is_asleep:
             await self._fall_asleep(self._bed)
         self._duty.look()
         self._ours = {row.incarnation for row in rows if self._office.may_reap(row)}

@@ -6,6 +6,7 @@ is new, as long as anybody is.
 
 from collections.abc import Callable
 
+from fcs.database import sleep
 from fcs.database.connect import Connection
 from fcs.database.mail import Inbox
 from fcs.domain.facts import WorkerReported
@@ -44,6 +45,13 @@ class Sharing:
     def expect(self) -> None:
         """Something is new: it may have to be taken up a second from now."""
         self._stealing.expect()
+
+    async def fall_asleep(self, bed: Connection) -> bool:
+        """Ask to be rung, for all, unless somebody else does so already."""
+        if await sleep.fall_asleep(bed):
+            return True
+        # Creates may overlap for ever. From now on who comes rings, whatever becomes of the wait.
+        return not await sleep.is_rung(bed) and await sleep.fall_asleep_in_line(bed)
 
     async def pause(self, db: Connection, plan: Plan, seconds: float) -> None:
         """After a plan was carried out, wait for so long, for a hint, or for a free slot."""
