@@ -1,11 +1,16 @@
 """Connections that no default of a role or database surprises, and errors that help at night."""
 
 import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from tests.conftest import Plant
 from tests.database.scene import (
     add_dispatched,
     add_workers,
@@ -19,6 +24,7 @@ from tests.database.scene import (
 from fcs.database import backlog, insights, runs, tasks, workers
 from fcs.database.connect import connect, connect_sync, cut_off, describe
 from fcs.domain.errors import DatabaseUnavailable, InvalidSettings
+from fcs.embedded import Postgres
 
 SURPRISES = {
     "default_transaction_isolation": "serializable",
@@ -107,6 +113,38 @@ def test_nor_do_they_for_code_without_an_event_loop(database_url: str) -> None:
         view = insights.find_task_sync(db, task_id(1))
         assert view is not None
         assert view.created_at.utcoffset() == timedelta()
+
+
+@pytest.fixture
+def reached(tmp_path: Path, plant: Plant) -> Iterator[Postgres]:
+    """A server that can be reached by TCP as well."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as found:
+        port = found.getsockname()[1]
+    with Postgres(plant(tmp_path / "postgres"), listen=("127.0.0.1", port)) as server:
+        yield server
+
+
+KEEPALIVES = """
+    select current_setting('tcp_keepalives_idle')::int
+               + current_setting('tcp_keepalives_interval')::int
+               * current_setting('tcp_keepalives_count')::int
+"""
+
+
+async def test_postgres_asks_whether_the_machine_of_a_silent_session_is_there(
+    reached: Postgres,
+) -> None:
+    """F-83: of one that vanished nobody tells, and its session keeps the locks that it holds. By a
+    socket of Unix there is no other machine."""
+    url = reached.tcp_url()
+    async with (
+        await connect(url, part="test") as far,
+        await connect(reached.url(), part="test") as near,
+    ):
+        assert await (await far.execute(KEEPALIVES)).fetchone() == (30,)
+        assert await (await near.execute(KEEPALIVES)).fetchone() == (0,)
+    with connect_sync(url, part="test") as db:
+        assert db.execute(KEEPALIVES).fetchone() == (30,)
 
 
 async def test_a_connection_says_whose_it_is(shared_url: str) -> None:

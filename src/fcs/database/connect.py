@@ -43,6 +43,11 @@ _SESSION: Final = {
     "idle_in_transaction_session_timeout": "30s",
     "idle_session_timeout": "0",
     "client_connection_check_interval": "1s",
+    # A machine that vanishes says nothing, and the locks of its silent sessions would stay for two
+    # hours. A pooler's sessions are its own.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",  # psycopg reads no other
     "extra_float_digits": "1",
