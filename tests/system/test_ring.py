@@ -63,13 +63,8 @@ class Crew:
         missing = WORKERS - len(self._workers)
         self._workers += [self._cluster.work(slots=8) for _ in range(missing)]
         self._cluster.wait_for_workers(*self._workers)
-        query = """
-            select count(*)
-              from pg_stat_activity
-             where datname = current_database()
-               and application_name = 'fcs supervisor mail'
-        """
-        eventually(lambda: self._cluster.value(query) == WORKERS)
+        seats = [worker.process.log for worker in self._workers]
+        eventually(lambda: all("supervisor ready" in log() for log in seats))
 
     def lose(self, places: Iterable[int]) -> None:
         """Kill those at these places on the ring, each with tasks that run and others that it has
