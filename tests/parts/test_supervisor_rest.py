@@ -5,7 +5,7 @@ where it is, and the test with it.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from random import Random
@@ -18,6 +18,7 @@ from tests.parts.stage import (
     ASLEEP,
     CALM,
     DEAF,
+    Fake,
     asleep,
     connected,
     count,
@@ -56,6 +57,15 @@ async def succeeded(db: Connection, number: int) -> None:
         return await count(db, query) == number
 
     await until(all_of_them)
+
+
+def holding(fake: Fake, number: int) -> Callable[[], Awaitable[bool]]:
+    """Whether so many tasks were handed to it."""
+
+    async def so() -> bool:
+        return len(await fake.held()) == number
+
+    return so
 
 
 async def create_one(db: Connection, ty: str) -> None:
@@ -151,16 +161,12 @@ async def test_what_nobody_rang_for_is_found_in_its_sleep(
 ) -> None:
     """F-58: by a rescan, and by nothing else."""
     fake = await hire_fake(db, ["noop"])
-
-    async def both() -> bool:
-        return len(await fake.held()) == 2
-
     async with supervising(database_url, structs.replace(DEAF, rescan_interval=0.1)):
         await asleep(db)
         await noop.enqueue()
         await until(fake.held)
         await db.execute(INSERT, [new_task_id()])
-        await until(both)
+        await until(holding(fake, 2))
 
 
 @sleeping
@@ -209,10 +215,6 @@ async def test_what_took_long_to_commit_is_found_though_it_never_falls_asleep(
 ) -> None:
     """Those who create one after the other keep it awake, and each of their commits is slow."""
     fake = await hire_fake(db, ["noop"])
-
-    async def both() -> bool:
-        return len(await fake.held()) == 2
-
     async with connected(database_url) as busy, busy.transaction():
         await busy.execute("select fcs.must_ring()")
         async with supervising(database_url, DEAF):
@@ -223,7 +225,7 @@ async def test_what_took_long_to_commit_is_found_though_it_never_falls_asleep(
                 "insert into fcs.tasks (id, ty, due_at) values (%s, 'noop', fcs.now() - %s)",
                 [new_task_id(), timedelta(seconds=OVERLAP_LATE / 2)],
             )
-            await until(both)
+            await until(holding(fake, 2))
 
 
 async def test_what_was_created_in_a_long_round_is_found_after_it(
@@ -241,10 +243,7 @@ async def test_what_was_created_in_a_long_round_is_found_after_it(
             # Longer than the last look before a sleep reaches back.
             await asyncio.sleep(OVERLAP_LATE + 0.2)
 
-        async def both() -> bool:
-            return len(await fake.held()) == 2
-
-        await until(both)
+        await until(holding(fake, 2))
 
 
 async def blocked(db: Connection) -> None:

@@ -57,9 +57,8 @@ class Printer:
     def _run(self) -> None:
         while True:
             text = self._take()
-            with suppress(
-                OSError
-            ):  # the reader has gone; that is no reason to take the tasks along
+            # If the reader has gone, that is no reason to take the tasks along.
+            with suppress(OSError):
                 self._write(text)
 
     def _take(self) -> bytes:
