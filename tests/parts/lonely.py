@@ -1,9 +1,11 @@
 """A server whose commits wait for a standby that is not there."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
+from psycopg import OperationalError
 from tests.parts.stage import connected, count, until
 
 from fcs.database.connect import Connection
@@ -25,10 +27,26 @@ class Lonely:
         async with connected(self.url) as db:
             await db.execute("set synchronous_commit = local")
             await _want_standby(db, "nobody")
+            await self._until_commits_wait(db)
             try:
                 yield db
             finally:
                 await _want_standby(db, "")
+
+    async def _until_commits_wait(self, db: Connection) -> None:
+        """Sessions know the setting at once; it is the checkpointer who then makes commits wait."""
+
+        async def write() -> None:
+            while True:
+                await probe.execute("select pg_logical_emit_message(true, 'tests', 'probe')")
+
+        async with connected(self.url) as probe:
+            pid = probe.info.backend_pid
+            writing = asyncio.create_task(write())
+            await until(lambda: count(db, f"{WAITING} and pid = {pid}"))
+            await db.execute("select pg_terminate_backend(%s)", [pid])
+            with suppress(OperationalError):
+                await writing
 
     async def end_wait(self, db: Connection, end: str) -> None:
         """End the wait of a commit, by cancelling it or by ending its session."""
